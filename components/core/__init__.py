@@ -1,0 +1,1 @@
+"""How anything is computed. Knows no recipe, no stage and no pipeline."""

@@ -1,0 +1,1 @@
+"""The training engine: phases, exact resume, and caches of what is frozen."""

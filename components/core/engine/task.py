@@ -1,0 +1,122 @@
+"""What the engine trains: the small protocol between the loop, which knows no recipe, and a recipe.
+
+Everything is per sample. Objectives and measurements return one value per sample of the batch, so that
+accumulation, micro-batch halving and the naming of a non-finite sample are exact without the recipe's help.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # annotations only: Config classes import this module's neighbours without torch
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+Batch: TypeAlias = "dict[str, Tensor]"
+"""Named tensors whose first dimension is the sample. `row` (int64) is always there: the row in the split."""
+
+Features: TypeAlias = "dict[str, Tensor]"
+"""Outputs of frozen prefixes by `Prefix.name`, first dimension the sample: from the cache or computed now."""
+
+ViewKey: TypeAlias = tuple[int, ...]
+"""Integers that decide a sample's augmentation, and nothing else does. The empty tuple is the identity view."""
+
+
+class Examples(Protocol):
+    """The samples of one split, loadable in any order."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Sample ids, one per row."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the samples and of the preprocessing: part of every cache key."""
+
+    def load(self, rows: Sequence[int], keys: Sequence[ViewKey], fields: frozenset[str]) -> "Batch":
+        """Load the named fields of some rows; each row is augmented by its own key. Thread-safe.
+
+        Returns:
+            CPU tensors, first dimension len(rows), plus `row`.
+        """
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A frozen piece of a model whose output depends on nothing that trains.
+
+    Attributes:
+        name: Name of its output among the features, for example `vision:10`.
+        parts: Model parts whose weights it reads; all must be frozen.
+        fields: Batch fields that `compute` reads.
+        compute: Batch (on the model's device, model in eval mode) to a tensor whose first dimension is the sample.
+        table: Inputs shared by many samples (token ids of the distinct prompts); `compute` then reads `table`
+            rows instead of samples and runs once per table.
+        index: With `table`: the batch field (int64) that holds each sample's row of the table.
+        signature: Anything else that decides the output (architecture, resolution).
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    fields: frozenset[str]
+    compute: "Callable[[Batch], Tensor]"
+    table: "Batch | None" = None
+    index: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One batch's losses.
+
+    Attributes:
+        terms: Loss terms by name, each [b], already weighted; the loss is their sum, averaged over samples.
+        scalars: Values to log beside them.
+    """
+
+    terms: "dict[str, Tensor]"
+    scalars: dict[str, float] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """A model and what its batches mean."""
+
+    monitor: str
+    """Key of `summarise` that says how good a model is; greater is better."""
+
+    def build_model(self, seed: int) -> "nn.Module":
+        """The untrained (or pretrained) model on the CPU: a pure function of the recipe and the seed."""
+
+    def parts(self, model: "nn.Module") -> dict[str, list[str]]:
+        """Named layer groups from head to stem, each a list of prefixes of parameter and buffer names.
+
+        Every parameter and buffer belongs to exactly one part.
+        """
+
+    def examples(self, dataset: object, split: str) -> Examples:
+        """The samples of one split of a prepared dataset (components.core.data.dataset.Dataset)."""
+
+    def check(self, losses: Mapping[str, float], examples: Examples) -> None:
+        """Refuse loss weights that these samples cannot serve. Raises BadInput."""
+
+    def couples(self, losses: Mapping[str, float]) -> str:
+        """Why one sample's loss depends on the other samples of the batch; empty where it does not."""
+
+    def fields(self, losses: Mapping[str, float]) -> frozenset[str]:
+        """Batch fields that `objective` reads besides what the prefixes read."""
+
+    def prefixes(self, model: "nn.Module", examples: Examples, frozen: frozenset[str], losses: Mapping[str, float]) -> list[Prefix]:
+        """The frozen work of a phase: as long a prefix of each tower as the frozen parts allow."""
+
+    def objective(self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]) -> Objective:
+        """Losses of a batch. `losses` are the phase's weights by term."""
+
+    def measure(self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]) -> "dict[str, Tensor]":
+        """Per-sample tensors of a validation batch, under no_grad: what `summarise` needs. First dimension the sample."""
+
+    def summarise(self, measured: "dict[str, Tensor]") -> dict[str, float]:
+        """Metrics of a whole split from the concatenated measurements (identity views, CPU)."""
+
+    def decide(self, summary: Mapping[str, float]) -> dict[str, str]:
+        """Choices that validation makes (which mask to predict, say), recorded with the model. May be empty."""

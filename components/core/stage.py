@@ -1,0 +1,181 @@
+"""The stage contract: one step with declared inputs and outputs, finished whole or not at all.
+
+A stage is a value. Every door (command line, DVC, compiled pipeline, pod) calls `execute` on it, so there is
+one wiring: temporary outputs are renamed into place when `run` has returned, and a record beside the first
+output makes running the same stage on the same inputs again a no-op.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from components.core.config import Values
+from components.core.digest import digest_code, digest_path, digest_values
+from components.core.errors import BadInput
+from components.core.runtime import Runtime
+
+
+class StageConfig(Values):
+    """Base of every stage's Config: the top-level keys of a params file that the stage reads.
+
+    Attributes:
+        uses: Dotted keys that change this stage's result. Only they enter its digest and dvc.yaml.
+    """
+
+    uses: ClassVar[tuple[str, ...]]
+    runtime: Runtime = Runtime()
+
+    def digest(self) -> str:
+        """Digest of the values that change the result."""
+        values = self.model_dump(mode="json")
+        return digest_values({key: _lookup(values, key) for key in self.uses})
+
+
+def _lookup(values: Any, dotted: str) -> Any:
+    for name in dotted.split("."):
+        values = values[name]
+    return values
+
+
+C = TypeVar("C", bound=StageConfig)
+I = TypeVar("I")  # noqa: E741  a frozen dataclass of input paths
+O = TypeVar("O")  # noqa: E741  a frozen dataclass of output paths
+
+
+@dataclass(frozen=True)
+class Stage(Generic[C, I, O]):
+    """One step of a recipe.
+
+    Attributes:
+        name: Folder, command, component and DVC stage name.
+        summary: One line for `--help` and the component's description.
+        config: Pydantic class of the values it reads.
+        inputs: Frozen dataclass of `Path` (must exist) or `Path | None` (optional) fields.
+        outputs: Frozen dataclass of `Path` fields, each a file or folder `run` creates.
+        run: The work. It may assume its inputs exist and its outputs do not.
+    """
+
+    name: str
+    summary: str
+    config: type[C]
+    inputs: type[I]
+    outputs: type[O]
+    run: Callable[[C, I, O], None]
+
+    def input_ports(self) -> list["Port"]:
+        return _ports(self.inputs)
+
+    def output_ports(self) -> list["Port"]:
+        return _ports(self.outputs)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A named path of a stage; `required` is false where the dataclass gives a default of None."""
+
+    name: str
+    required: bool
+
+
+def _ports(cls: type[Any]) -> list[Port]:
+    return [Port(field.name, field.default is dataclasses.MISSING) for field in dataclasses.fields(cls)]
+
+
+def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, *, restart: bool = False) -> bool:
+    """Run a stage, unless its outputs already are what this run would make.
+
+    Args:
+        restart: Discard unfinished state and finished outputs, and start over.
+
+    Returns:
+        True if the stage ran, False if there was nothing to do.
+
+    Raises:
+        BadInput: An input is missing, or the outputs' folder cannot be created.
+    """
+    _check_inputs(stage, inputs)
+    record = {"stage": stage.name, "code": digest_code(), "config": config.digest(), "inputs": _digests(inputs)}
+    if not restart and is_finished(record, outputs):
+        return False
+    staged = _staged(outputs)
+    try:
+        stage.run(config, inputs, staged)
+        _publish(staged, outputs, record)
+    finally:
+        for path in _paths(staged).values():
+            _discard(path)
+    return True
+
+
+def is_finished(record: dict[str, Any], outputs: Any) -> bool:
+    """Do the outputs exist, unharmed, as made by a run with this record?"""
+    paths = _paths(outputs)
+    if not all(path.exists() for path in paths.values()):
+        return False
+    file = _record_file(outputs)
+    if not file.exists():
+        return False
+    written = json.loads(file.read_text(encoding="utf-8"))
+    made = written.pop("outputs", None)
+    return bool(written == record and made == {name: digest_path(path) for name, path in paths.items()})
+
+
+def _check_inputs(stage: Stage[Any, Any, Any], inputs: Any) -> None:
+    for name, path in _paths(inputs).items():
+        if not path.exists():
+            raise BadInput(
+                f"{stage.name}: input {name!r} does not exist",
+                where=str(path),
+                remedy=f"run the stage that makes it, or correct --{name.replace('_', '-')}",
+            )
+
+
+def _digests(ports: Any) -> dict[str, str]:
+    return {name: digest_path(path) for name, path in _paths(ports).items()}
+
+
+def _paths(ports: Any) -> dict[str, Path]:
+    pairs = ((field.name, getattr(ports, field.name)) for field in dataclasses.fields(ports))
+    return {name: path for name, path in pairs if path is not None}
+
+
+def _staged(outputs: Any) -> Any:
+    """The same ports, each with a temporary name in the same folder (so that renaming is atomic)."""
+    changed = {}
+    for name, path in _paths(outputs).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        changed[name] = path.with_name(f".{path.name}.unfinished")
+        _discard(changed[name])
+    return dataclasses.replace(outputs, **changed)
+
+
+def _publish(staged: Any, outputs: Any, record: dict[str, Any]) -> None:
+    made = _paths(staged)
+    missing = [name for name, path in made.items() if not path.exists()]
+    if missing:
+        raise RuntimeError(f"the stage returned without making its outputs {missing}")
+    record = {**record, "outputs": _digests(staged)}
+    _record_file(outputs).unlink(missing_ok=True)
+    for name, path in _paths(outputs).items():
+        _discard(path)
+        made[name].rename(path)
+    partial = _record_file(outputs).with_suffix(".unfinished")
+    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(partial, _record_file(outputs))
+
+
+def _record_file(outputs: Any) -> Path:
+    first = next(iter(_paths(outputs).values()))
+    return first.with_name(f"{first.name}.stage.json")
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
