@@ -1,0 +1,65 @@
+"""A phase as values: what trains, at which rates, on which losses, for how long."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from components.core.config import Values
+
+
+class Ema(Values):
+    """Exponential moving average of the trainable weights: decay_t = min(decay, (1 + t) / (10 + t))."""
+
+    decay: float = Field(ge=0, lt=1)
+
+
+class Handoff(Values):
+    """What the next phase receives.
+
+    Attributes:
+        weights: `best` by the monitor, or `last`.
+        optimizer: `fresh` starts the next phase with empty moments; `keep` carries them.
+    """
+
+    weights: Literal["best", "last"] = "best"
+    optimizer: Literal["fresh", "keep"] = "fresh"
+
+
+class Phase(Values):
+    """One of warmup, partial_unfreeze, end_to_end.
+
+    Attributes:
+        trainable: Learning rate by pattern of part names (fnmatch); later patterns win. A pattern that matches
+            no part is an error. Everything else is frozen, in eval mode.
+        losses: Weight by loss term; the recipe knows the terms.
+        batch_size: Samples per micro-batch.
+        accumulate: Micro-batches per optimiser step; the effective batch is their product.
+        warmup_steps: Linear warm-up, capped at 10 % of the phase.
+        views: Deterministic augmented views per sample (view 0 is the identity); their frozen features are
+            computed once. 0 draws a fresh view every epoch and caches nothing.
+        patience: Epochs without a better monitor before the phase ends; 0 never ends early.
+        validate_every: Epochs between validations; the last epoch is always validated.
+    """
+
+    epochs: int = Field(ge=0)
+    batch_size: int = Field(default=8, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    trainable: dict[str, float] = Field(min_length=1)
+    losses: dict[str, float] = Field(min_length=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    clip: float = Field(default=1.0, gt=0)
+    ema: Ema | None = None
+    views: int = Field(default=1, ge=0)
+    patience: int = Field(default=0, ge=0)
+    validate_every: int = Field(default=1, ge=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    handoff: Handoff = Handoff()
+
+    @model_validator(mode="after")
+    def _rates_are_positive(self) -> "Phase":
+        wrong = {pattern: rate for pattern, rate in self.trainable.items() if rate <= 0}
+        if wrong:
+            raise ValueError(f"learning rates must be above 0, got {wrong}; leave a part out to freeze it")
+        return self

@@ -1,0 +1,117 @@
+"""The recipe contract: one complete system, written as values, that stages can run without knowing it.
+
+A recipe has a light side (values, reading, synthetic data: no torch, runs in the cpu image) and a heavy side
+(`build()` gives the task that trains, predicts, is scored and exported).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.engine.task import Batch, Features, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from components.core.data.dataset import Dataset
+    from components.core.engine.phase import Phase
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """One case found in the user's folder, before it is decoded.
+
+    Attributes:
+        id: Unique, readable, stable.
+        sources: The files it is made of; they enter the card's digests.
+        stratum: Label that splits keep in proportion (a class name, for example).
+        load: Decodes the case: arrays by name (`image` uint8 [h, w, 3], `mask` uint8 [h, w], ...).
+            Raises `components.core.data.quarantine.Unreadable` for a file that cannot be used.
+        group: Patient or source; cases of one group never cross a split. None asks `prepare` to infer it.
+        attributes: Columns of the dataset's index (caption, prompt, spacing_mm, ...).
+        near_duplicate_of: Array name `prepare` may hash to find near-duplicates.
+    """
+
+    id: str
+    sources: tuple[Path, ...]
+    stratum: str
+    load: Callable[[], Arrays]
+    group: str | None = None
+    attributes: Mapping[str, str | int | float] = field(default_factory=dict)
+    near_duplicate_of: str = "image"
+
+
+class DataSource(Protocol):
+    """A recipe's `data:` section."""
+
+    def read(self, raw: Path) -> list[RawCase]:
+        """List the cases of a folder or file. Structural faults raise BadInput before anything is decoded."""
+
+    def synthesize(self, folder: Path) -> None:
+        """Write the embedded synthetic data set, in a layout that `read` accepts and labelled synthetic."""
+
+
+class Recipe(Protocol):
+    """A member of the tagged union in `components.recipes`."""
+
+    name: str
+    data: DataSource
+
+    def build(self) -> "RecipeTask":
+        """The heavy side. Imports torch."""
+
+
+@dataclass(frozen=True)
+class CasePrediction:
+    """What a model says of one test sample, at the case's native resolution.
+
+    Attributes:
+        id: Sample id.
+        label: Class, caption or stratum by which results are grouped.
+        scores: Metrics by name; NaN where undefined for this sample.
+        pictures: RGB uint8 pictures by caption for the report (truth, saliency, prediction, ...).
+    """
+
+    id: str
+    label: str
+    scores: Mapping[str, float]
+    pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+
+class Baseline(Protocol):
+    """A yardstick printed beside every table: fitted on the train split, scored like the model."""
+
+    name: str
+
+    def predict(self, dataset: "Dataset") -> list[CasePrediction]:
+        """Fit on train (if there is anything to fit), choose on val, predict test."""
+
+
+class RecipeTask(Task, Protocol):
+    """A task that can also be judged, shown and shipped."""
+
+    headline: str
+    """The metric of `CasePrediction.scores` that tables lead with."""
+
+    def predict(self, model: "nn.Module", batch: Batch, features: Features) -> "dict[str, Tensor]":
+        """Candidate predictions by name, each [b, ...], under no_grad."""
+
+    def score(
+        self, dataset: "Dataset", sample: str, predicted: "Mapping[str, Tensor]", decision: Mapping[str, str], pictures: bool
+    ) -> CasePrediction:
+        """Judge one sample (row of a split, by id) at native resolution; `predicted` is one row of `predict`."""
+
+    def baselines(self) -> Sequence[Baseline]:
+        """Yardsticks that need no training loop."""
+
+    def trained_baselines(self) -> Mapping[str, "tuple[RecipeTask, Phase]"]:
+        """Yardsticks that the engine trains on the same split (a supervised U-Net, for example)."""
+
+    def export(self, model: "nn.Module", dataset: "Dataset", decision: Mapping[str, str], folder: Path) -> dict[str, Any]:
+        """Write the deployable graphs into a folder, check their parity, and return their metadata."""
