@@ -52,6 +52,7 @@ class Runtime(Values):
         workers: Threads that load samples ahead of the step; 0 loads in the step.
         threads: Intra-op threads of torch; 0 leaves torch's default.
         metrics_port: Port of the Prometheus scrape endpoint; 0 serves none.
+        metrics_address: Who may scrape: `loopback` this machine only, `all` other machines too (pods).
         tensorboard: Folder for TensorBoard logs; None writes none.
         pushgateway: Address of a Pushgateway for the final outcome; None pushes nothing.
     """
@@ -62,6 +63,7 @@ class Runtime(Values):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     progress: bool = True
     metrics_port: int = Field(default=0, ge=0, le=65535)
+    metrics_address: Literal["loopback", "all"] = "loopback"
     pushgateway: str | None = None
     tensorboard: Path | None = None
     allow_inexact: bool = False
