@@ -1,0 +1,1 @@
+"""Third phase: train everything the recipe thaws."""

@@ -1,0 +1,31 @@
+"""The container component of `end_to_end`."""
+
+from kfp import dsl
+from kfp.dsl import Dataset, Input, Metrics, Model, Output
+
+from components.core.component import COMMAND, IMAGES, arguments
+
+
+@dsl.container_component
+def end_to_end(
+    recipe: str,
+    values: str,
+    code_digest: str,  # noqa: ARG001  read by the pipeline's cache alone
+    dataset: Input[Dataset],
+    weights: Input[Model],
+    model: Output[Model],
+    metrics: Output[Metrics],
+) -> dsl.ContainerSpec:
+    """Train everything the recipe thaws.
+
+    Args:
+        recipe: Name of the recipe.
+        values: Canonical JSON of the stage's values.
+        code_digest: Digest of the code in the image.
+        dataset: What `prepare` wrote.
+        weights: What `partial_unfreeze` hands on.
+        model: Weights and their description.
+        metrics: Validation metrics and the history of the phase.
+    """
+    ports = {"dataset": dataset.path, "weights": weights.path, "model": model.path, "metrics": metrics.path}
+    return dsl.ContainerSpec(image=IMAGES["gpu"], command=COMMAND, args=arguments("end_to_end", recipe, values, ports))

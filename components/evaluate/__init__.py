@@ -1,0 +1,1 @@
+"""Judge every phase's model on the test split and write the report."""

@@ -1,0 +1,1 @@
+"""Write the bundle that leaves the project: weights, ONNX graphs, metadata."""

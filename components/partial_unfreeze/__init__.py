@@ -1,0 +1,1 @@
+"""Second phase: train the last blocks too."""

@@ -1,0 +1,1 @@
+"""First phase: train the new parts on frozen towers."""
