@@ -54,6 +54,9 @@ class Runtime(Values):
         metrics_port: Port of the Prometheus scrape endpoint; 0 serves none.
         metrics_address: Who may scrape: `loopback` this machine only, `all` other machines too (pods).
         tensorboard: Folder for TensorBoard logs; None writes none.
+        allow_inexact: Continue a run in another environment, at the price of other last digits.
+        restart: Discard unfinished and finished work of the stage and start over.
+        extend_epochs: Epochs to train beyond the configured ones; recorded as inexact in the model.
         pushgateway: Address of a Pushgateway for the final outcome; None pushes nothing.
     """
 
@@ -67,5 +70,7 @@ class Runtime(Values):
     pushgateway: str | None = None
     tensorboard: Path | None = None
     allow_inexact: bool = False
+    restart: bool = False
+    extend_epochs: int = Field(default=0, ge=0)
     cache: Cache = Cache()
     checkpoints: Checkpoints = Checkpoints()

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from components.core.config import Values
-from components.core.digest import digest_code, digest_path, digest_values
+from components.core.digest import digest_code, digest_path
 from components.core.errors import BadInput
+from components.core.identity import Identity
 from components.core.runtime import Runtime
 
 
@@ -30,10 +31,10 @@ class StageConfig(Values):
     uses: ClassVar[tuple[str, ...]]
     runtime: Runtime = Runtime()
 
-    def digest(self) -> str:
-        """Digest of the values that change the result."""
+    def used(self) -> dict[str, Any]:
+        """The values that change the result, by dotted key."""
         values = self.model_dump(mode="json")
-        return digest_values({key: _lookup(values, key) for key in self.uses})
+        return {key: _lookup(values, key) for key in self.uses}
 
 
 def _lookup(values: Any, dotted: str) -> Any:
@@ -67,6 +68,13 @@ class Stage(Generic[C, I, O]):
     outputs: type[O]
     run: Callable[[C, I, O], None]
 
+    def identity(self, config: C, inputs: I) -> Identity:
+        """What decides the result of a run: installed code, used values and the inputs' content."""
+        used = config.used()
+        if config.runtime.extend_epochs:
+            used["runtime.extend_epochs"] = config.runtime.extend_epochs
+        return Identity(stage=self.name, code=digest_code(), config=used, inputs=_digests(inputs))
+
     def input_ports(self) -> list["Port"]:
         return _ports(self.inputs)
 
@@ -86,11 +94,8 @@ def _ports(cls: type[Any]) -> list[Port]:
     return [Port(field.name, field.default is dataclasses.MISSING) for field in dataclasses.fields(cls)]
 
 
-def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, *, restart: bool = False) -> bool:
+def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
     """Run a stage, unless its outputs already are what this run would make.
-
-    Args:
-        restart: Discard unfinished state and finished outputs, and start over.
 
     Returns:
         True if the stage ran, False if there was nothing to do.
@@ -99,8 +104,8 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, *, restart:
         BadInput: An input is missing, or the outputs' folder cannot be created.
     """
     _check_inputs(stage, inputs)
-    record = {"stage": stage.name, "code": digest_code(), "config": config.digest(), "inputs": _digests(inputs)}
-    if not restart and is_finished(record, outputs):
+    record = stage.identity(config, inputs).dump()
+    if not config.runtime.restart and is_finished(record, outputs):
         return False
     staged = _staged(outputs)
     try:

@@ -1,0 +1,1 @@
+"""The command line of the stages: one grammar for every door."""

@@ -1,0 +1,95 @@
+"""`thaw <stage> RECIPE ...`: run one stage on the given paths."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from components import stages
+from components.cli.values import add_values, configure, resolve
+from components.core.component import executor_output, flag
+from components.core.errors import BadInput, ThawError
+from components.core.stage import Stage, execute
+
+
+def parser(program: str) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
+    """The parser with one command per stage, and its commands, to which other doors add theirs."""
+    top = argparse.ArgumentParser(
+        prog=program, description="Staged training of medical vision models: freeze, warm up, thaw."
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in stages.NAMES:
+        _add_stage(commands, name)
+    return top, commands
+
+
+def _add_stage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str) -> None:
+    stage = stages.load(name)
+    command = commands.add_parser(name.replace("_", "-"), aliases=[name], help=stage.summary, description=stage.summary)
+    add_values(command)
+    ports = command.add_argument_group("ports")
+    for port in stage.input_ports():
+        ports.add_argument(flag(port.name), type=Path, required=port.required, metavar="PATH", help="input")
+    for port in stage.output_ports():
+        ports.add_argument(flag(port.name), type=Path, required=port.required, metavar="PATH", help="output")
+    pipeline = command.add_argument_group("set by the pipeline")
+    pipeline.add_argument("--executor-input", help=argparse.SUPPRESS)
+    pipeline.add_argument("--executor-output", type=Path, help=argparse.SUPPRESS)
+    command.set_defaults(handler=lambda arguments: run_stage(stage, arguments))
+
+
+def run_stage(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> int:
+    """Run a stage as the command line asks."""
+    values, source = resolve(arguments)
+    config = configure(stage, values, source)
+    inputs = stage.inputs(**{port.name: _input(getattr(arguments, port.name)) for port in stage.input_ports()})
+    outputs = stage.outputs(**{port.name: getattr(arguments, port.name) for port in stage.output_ports()})
+    if not execute(stage, config, inputs, outputs):
+        print(f"{stage.name}: nothing to do, the outputs are up to date", file=sys.stderr)  # noqa: T201
+    if arguments.executor_output is not None:
+        _tell_pipeline(stage, arguments)
+    return 0
+
+
+def _input(path: Path | None) -> Path | None:
+    """An empty path is how a pipeline says that an optional input is not given."""
+    return None if path is None or str(path) in {"", "."} else path
+
+
+def _tell_pipeline(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> None:
+    """Write the file from which KFP reads the outputs' metadata, numbers of the metrics included."""
+    metadata: dict[str, dict[str, Any]] = {}
+    if any(port.name == "metrics" for port in stage.output_ports()):
+        written = json.loads(arguments.metrics.read_text(encoding="utf-8"))
+        metadata["metrics"] = {name: value for name, value in _flat("", written) if isinstance(value, int | float)}
+    arguments.executor_output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.executor_output.write_text(executor_output(arguments.executor_input, metadata), encoding="utf-8")
+
+
+def _flat(path: str, values: Any) -> list[tuple[str, Any]]:
+    if not isinstance(values, dict):
+        return [(path, values)]
+    return [pair for key, value in values.items() for pair in _flat(f"{path}_{key}".lstrip("_"), value)]
+
+
+def run_command(top: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn errors into messages and exit codes."""
+    arguments = top.parse_args(argv)
+    handler: Callable[[argparse.Namespace], int] = arguments.handler
+    try:
+        return handler(arguments)
+    except ThawError as error:
+        kind = "" if isinstance(error, BadInput) else f" ({type(error).__name__})"
+        print(f"thaw: error{kind}: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("thaw: interrupted; run the same command again to continue", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of `python -m components`."""
+    top, _ = parser("python -m components")
+    return run_command(top, argv)

@@ -1,0 +1,195 @@
+"""Features of frozen layers on disk: filled once per key, verified when opened, evicted least recently used.
+
+A key is a folder of safetensors chunks and an index with their digests. The index is written last, so a key
+is either complete or unfinished; an unfinished one is continued chunk by chunk by whoever holds its lock.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from components.core.digest import digest_path
+from components.core.runtime import Cache
+
+INDEX = "index.json"
+FIELD = "x"
+IN_MEMORY_BYTES = 512 * 10**6
+"""A key up to this size is read into memory when opened; a larger one is read row by row from its maps."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CachedKey:
+    """One finished key, for `thaw cache list`."""
+
+    key: str
+    bytes: int
+    used: float
+    note: str
+
+
+class Bank:
+    """The features of one key: rows in a fixed order."""
+
+    def __init__(self, folder: Path, chunk_rows: int, count: int) -> None:
+        self._folder = folder
+        self._chunk_rows = chunk_rows
+        self._maps: dict[int, Any] = {}
+        self._memory: Tensor | None = None
+        if sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= IN_MEMORY_BYTES:
+            self._memory = torch.cat([self._chunk(i).get_tensor(FIELD) for i in range(-(-count // chunk_rows))])
+
+    def read(self, rows: list[int]) -> Tensor:
+        """Rows as float32, [len(rows), ...]."""
+        if self._memory is not None:
+            return self._memory[rows].float()
+        pieces = []
+        for row in rows:
+            chunk, offset = divmod(row, self._chunk_rows)
+            pieces.append(self._chunk(chunk).get_slice(FIELD)[offset : offset + 1])
+        return torch.cat(pieces).float()
+
+    def _chunk(self, number: int) -> Any:
+        if number not in self._maps:
+            self._maps[number] = safe_open(_chunk_file(self._folder, number), framework="pt")
+        return self._maps[number]
+
+
+class FeatureCache:
+    """The cache folder, bounded in size and shared between processes."""
+
+    def __init__(self, settings: Cache) -> None:
+        self.settings = settings
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def limit(self) -> int:
+        """Bound on the folder in bytes."""
+        return int(self.settings.max_gb * 10**9)
+
+    def open(self, key: str, note: str, count: int, chunk_rows: int, compute: Callable[[int, int], Tensor]) -> Bank | None:
+        """The bank of a key, filled now if it is not complete.
+
+        Args:
+            key: Digest of everything that decides the features.
+            note: What they are, for people.
+            count: Rows.
+            chunk_rows: Rows per chunk: part of the layout, so it must be the same for equal keys.
+            compute: (start, stop) to features [stop - start, ...], on the CPU.
+
+        Returns:
+            None where the key would not fit into the cache: the caller computes in the step instead.
+        """
+        folder = self.settings.dir / key
+        with self._locked(key):
+            if self._is_whole(folder):
+                self.hits += 1
+            elif not self._fill(folder, note, count, chunk_rows, compute):
+                return None
+            (folder / INDEX).touch()
+            return Bank(folder, chunk_rows, count)
+
+    def keys(self) -> list[CachedKey]:
+        """Finished and unfinished keys, least recently used first."""
+        if not self.settings.dir.is_dir():
+            return []
+        return sorted(self._keys(), key=lambda entry: entry.used)
+
+    def prune(self, keep_bytes: int = 0) -> int:
+        """Delete least recently used keys until at most `keep_bytes` remain. Returns the bytes freed."""
+        entries = self.keys()
+        total = sum(entry.bytes for entry in entries)
+        freed = 0
+        for entry in entries:
+            if total - freed <= keep_bytes:
+                break
+            with self._locked(entry.key):
+                shutil.rmtree(self.settings.dir / entry.key, ignore_errors=True)
+            freed += entry.bytes
+        return freed
+
+    def _keys(self) -> Iterator[CachedKey]:
+        for folder in self.settings.dir.iterdir():
+            if folder.is_dir():
+                files = list(folder.iterdir())
+                index = folder / INDEX
+                note = json.loads(index.read_text(encoding="utf-8"))["note"] if index.exists() else "unfinished"
+                used = max((file.stat().st_mtime for file in files), default=0.0)
+                yield CachedKey(folder.name, sum(file.stat().st_size for file in files), used, note)
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        self.settings.dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.settings.dir / f"{key}.lock"):
+            yield
+
+    def _is_whole(self, folder: Path) -> bool:
+        index = folder / INDEX
+        if not index.exists():
+            return False
+        chunks: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["chunks"]
+        broken = [n for n, digest in chunks.items() if not (folder / n).exists() or digest_path(folder / n) != digest]
+        if broken:
+            log.warning("cached features %s are damaged (%s): computing them again", folder.name, ", ".join(broken))
+            shutil.rmtree(folder)
+        return not broken
+
+    def _fill(self, folder: Path, note: str, count: int, rows: int, compute: Callable[[int, int], Tensor]) -> bool:
+        folder.mkdir(parents=True, exist_ok=True)
+        dtype: torch.dtype = getattr(torch, self.settings.dtype)
+        for number, start in enumerate(range(0, count, rows)):
+            file = _chunk_file(folder, number)
+            if not file.exists():
+                features = compute(start, min(start + rows, count)).to(dtype)
+                if number == 0 and not self._make_room(folder, note, features, count):
+                    return False
+                self.misses += len(features)
+                _write_whole(features, file)
+        chunks = {file.name: digest_path(file) for file in sorted(folder.glob("*.safetensors"))}
+        partial = folder / f"{INDEX}.unfinished"
+        partial.write_text(json.dumps({"note": note, "created": time.time(), "chunks": chunks}), encoding="utf-8")
+        os.replace(partial, folder / INDEX)
+        return True
+
+    def _make_room(self, folder: Path, note: str, first: Tensor, count: int) -> bool:
+        """Announce the size of the key, evict others for it, and say whether it fits."""
+        needed = first.nbytes // max(1, len(first)) * count
+        if needed > self.limit:
+            log.warning(
+                "frozen features %s need %.1f GB, more than runtime.cache.max_gb = %g: computing them in every step",
+                note, needed / 1e9, self.settings.max_gb,
+            )  # fmt: skip
+            shutil.rmtree(folder)
+            return False
+        log.info("caching frozen features %s: %d rows, %.1f MB", note, count, needed / 1e6)
+        others = sum(entry.bytes for entry in self.keys() if entry.key != folder.name)
+        if others + needed > self.limit:
+            self.prune(self.limit - needed)
+        return True
+
+
+def _chunk_file(folder: Path, number: int) -> Path:
+    return folder / f"chunk-{number:05d}.safetensors"
+
+
+def _write_whole(features: Tensor, file: Path) -> None:
+    partial = file.with_suffix(".unfinished")
+    save_file({FIELD: features.contiguous()}, partial)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(partial, file)

@@ -1,0 +1,102 @@
+"""Where a phase stands: everything about an unfinished run that is not a tensor."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from components.core.config import Values
+
+
+class Validation(Values):
+    """One validation.
+
+    Attributes:
+        value: The monitor's value.
+        summary: All metrics of that validation.
+        decision: Choices it makes with those weights.
+    """
+
+    epoch: int
+    value: float
+    summary: dict[str, float]
+    decision: dict[str, str]
+
+
+class Progress:
+    """Counters and histories of one phase, as JSON and back without losing a bit (floats print exactly).
+
+    Attributes:
+        epoch: Epoch under way, from 0.
+        window: Optimiser steps done in that epoch.
+        step: Optimiser steps done in the phase.
+        micro_batch: Samples per micro-batch; smaller than configured after running out of memory.
+        sums: Running sums of loss terms over the samples of the epoch under way.
+        history: One row per finished epoch.
+    """
+
+    def __init__(self, micro_batch: int) -> None:
+        self.epoch = 0
+        self.window = 0
+        self.step = 0
+        self.micro_batch = micro_batch
+        self.samples = 0
+        self.sums: dict[str, float] = {}
+        self.history: list[dict[str, float]] = []
+        self.best: Validation | None = None
+        self.latest: Validation | None = None
+        self.stale = 0
+        self.averages = 0
+        self.stopped = False
+        self.scaler: dict[str, Any] = {}
+
+    def add(self, terms: Mapping[str, float], samples: int) -> None:
+        """Count one optimiser step: summed loss terms over its samples."""
+        self.step += 1
+        self.window += 1
+        self.samples += samples
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def finish_epoch(self, summary: Mapping[str, float] | None) -> dict[str, float]:
+        """Close the epoch under way and return its history row."""
+        row = {f"train/{name}": value / self.samples for name, value in self.sums.items()}
+        row["train/loss"] = math.fsum(row.values())
+        row["epoch"] = float(self.epoch)
+        if summary is not None:
+            row.update({f"val/{name}": value for name, value in summary.items()})
+        self.history.append(row)
+        self.epoch += 1
+        self.window = 0
+        self.samples = 0
+        self.sums = {}
+        return row
+
+    def consider(self, summary: Mapping[str, float], monitor: str, decision: dict[str, str]) -> bool:
+        """Take note of a validation. Returns True if it is the best so far."""
+        value = summary[monitor]
+        metrics = {name: number for name, number in summary.items() if not math.isnan(number)}
+        if not math.isnan(value):
+            self.latest = Validation(epoch=self.epoch, value=value, summary=metrics, decision=decision)
+            if self.best is None or value > self.best.value:
+                self.best = self.latest
+                self.stale = 0
+                return True
+        self.stale += 1
+        return False
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values for a checkpoint's metadata."""
+        values = dict(vars(self))
+        for name in ("best", "latest"):
+            values[name] = values[name].model_dump() if values[name] else None
+        values["history"] = [{k: v for k, v in row.items() if not math.isnan(v)} for row in self.history]
+        return values
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any]) -> "Progress":
+        """The progress that `dump` wrote."""
+        progress = cls(values["micro_batch"])
+        vars(progress).update(values)
+        for name in ("best", "latest"):
+            setattr(progress, name, Validation.model_validate(values[name]) if values[name] else None)
+        return progress

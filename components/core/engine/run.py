@@ -1,0 +1,291 @@
+"""One phase from its start weights to its result: prepared, resumed where a kill left it, trained, finished."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from components.core.checkpoint.artifact import ModelArtifact
+from components.core.data.dataset import Dataset
+from components.core.engine.cache import FeatureCache
+from components.core.engine.device import Device
+from components.core.engine.ema import WeightAverage
+from components.core.engine.features import FrozenFeatures, Views
+from components.core.engine.groups import freeze, optimizer_groups, owners, rates_by_part, set_train_mode
+from components.core.identity import Identity
+from components.core.engine.loader import Draw, load_ahead
+from components.core.engine.order import epoch_order, fresh_key, view_key, view_of, windows
+from components.core.engine.phase import Phase
+from components.core.engine.progress import Progress
+from components.core.engine.saver import Saver
+from components.core.engine.schedule import factor, warmup_length
+from components.core.engine.snapshot import Trainee, put, restore_optimizer
+from components.core.engine.step import Stepper
+from components.core.engine.task import Examples, Task
+from components.core.engine.validate import validate
+from components.core.runtime import Runtime
+from components.core.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what, from where.
+
+    Attributes:
+        start: The previous phase's model; None starts from `task.build_model(seed)`.
+        identity: What an unfinished run must match to be continued.
+        store: Folder or `s3://` prefix for this phase's checkpoints.
+    """
+
+    task: Task
+    phase: Phase
+    name: str
+    seed: int
+    runtime: Runtime
+    dataset: Dataset
+    start: ModelArtifact | None
+    identity: Identity
+    store: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished phase.
+
+    Attributes:
+        weights: All weights that are handed on, by name, on the CPU.
+        optimizer: Optimiser state, where the hand-over keeps it.
+        history: One row per epoch.
+        summary: Validation metrics of the weights that are handed on.
+        inexact: Why the result may differ from an uninterrupted run's last digits; normally empty.
+    """
+
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor] | None
+    history: list[dict[str, float]]
+    summary: dict[str, float]
+    decision: dict[str, str]
+    steps: int
+    inexact: list[str]
+    environment: dict[str, str]
+
+
+def train(job: Job, tracker: Tracker) -> Result:
+    """Run a phase to its end, continuing from its newest checkpoint if there is one."""
+    run = PhaseRun(job, tracker)
+    with Saver(job.store, job.runtime, job.identity, tracker) as saver:
+        run.resume(saver)
+        run.train(saver)
+    return run.result()
+
+
+class PhaseRun:
+    """A phase under way."""
+
+    def __init__(self, job: Job, tracker: Tracker) -> None:
+        self._job = job
+        self._tracker = tracker
+        self._device = Device(job.runtime, job.phase.precision)
+        self._examples = {split: job.task.examples(job.dataset, split) for split in ("train", "val")}
+        job.task.check(job.phase.losses, self._examples["train"])
+        self._model = self._build()
+        parts = job.task.parts(self._model)
+        self._owned = owners(self._model, parts)
+        self._rates = rates_by_part(parts, job.phase.trainable)
+        freeze(self._model, self._owned, self._rates)
+        set_train_mode(self._model)
+        self._device.place(self._model)
+        self._trainee = self._make_trainee()
+        self._progress = Progress(job.phase.batch_size)
+        self._epochs = job.phase.epochs + job.runtime.extend_epochs
+        self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
+
+    def _build(self) -> nn.Module:
+        model = self._job.task.build_model(self._job.seed)
+        if self._job.start is not None:
+            put(model, self._job.start.weights)
+        return model
+
+    def _make_trainee(self) -> Trainee:
+        phase = self._job.phase
+        groups = optimizer_groups(self._model, self._owned, self._rates, phase.weight_decay)
+        optimizer = torch.optim.AdamW(groups)
+        if self._job.start is not None and self._job.start.optimizer is not None:
+            restore_optimizer(optimizer, self._job.start.optimizer)
+        changing = frozenset(name for name, part in self._owned.items() if part in self._rates)
+        trainable = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
+        average = WeightAverage(trainable, phase.ema.decay) if phase.ema else None
+        return Trainee(self._model, optimizer, average, changing)
+
+    @property
+    def _effective_batch(self) -> int:
+        return self._job.phase.batch_size * self._job.phase.accumulate
+
+    @property
+    def _total_steps(self) -> int:
+        return self._epochs * math.ceil(len(self._examples["train"].ids) / self._effective_batch)
+
+    def resume(self, saver: "Saver") -> None:
+        """Continue from the newest valid checkpoint of this very run, if there is one."""
+        found = saver.newest(self._device.fingerprint())
+        if found is None:
+            return
+        self._progress = Progress.load(found.meta["progress"])
+        self._trainee.restore(found.groups, self._progress.averages)
+        if self._device.scaler is not None and self._progress.scaler:
+            self._device.scaler.load_state_dict(self._progress.scaler)
+        self._inexact.extend(found.inexact)
+        self._tracker.resumed(self._progress.step)
+
+    def train(self, saver: "Saver") -> None:
+        """Run the remaining epochs."""
+        job, progress = self._job, self._progress
+        if progress.epoch >= self._epochs or progress.stopped:
+            return  # a phase of no epochs passes its input through
+        cache = FeatureCache(job.runtime.cache) if job.runtime.cache.enabled else None
+        features = {split: self._frozen(split, cache) for split in self._examples}
+        if cache is not None:
+            self._tracker.cache(cache.hits, cache.misses)
+        stepper = self._stepper(features["train"])
+        while progress.epoch < self._epochs and not progress.stopped:
+            self._epoch(stepper, features["train"], saver)
+            self._close_epoch(features["val"])
+            saver.save(progress.step, self._trainee.capture(), self._meta(), epoch=progress.epoch)
+
+    def _frozen(self, split: str, cache: FeatureCache | None) -> FrozenFeatures:
+        job, examples = self._job, self._examples[split]
+        frozen = frozenset(self._owned.values()) - frozenset(self._rates)
+        prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
+        views = Views.identity(len(examples.ids)) if split == "val" else self._train_views(examples)
+        return FrozenFeatures(self._model, self._owned, prefixes, examples, views, cache, self._device)
+
+    def _train_views(self, examples: Examples) -> Views | None:
+        count = self._job.phase.views
+        if count == 0:
+            return None
+        rows = range(len(examples.ids))
+        return Views([view_key(self._job.seed, row, view) for row in rows for view in range(count)], count)
+
+    def _stepper(self, features: FrozenFeatures) -> Stepper:
+        job = self._job
+        return Stepper(
+            task=job.task,
+            model=self._model,
+            optimizer=self._device.prepare(self._trainee.optimizer),
+            device=self._device,
+            losses=job.phase.losses,
+            features=features,
+            ids=self._examples["train"].ids,
+            couples=job.task.couples(job.phase.losses),
+            clip=job.phase.clip,
+            seed=job.seed,
+        )
+
+    def _epoch(self, stepper: Stepper, features: FrozenFeatures, saver: "Saver") -> None:
+        job, progress = self._job, self._progress
+        fields = job.task.fields(job.phase.losses) | features.fields
+        waiting = time.monotonic()
+        for draw, batch in load_ahead(self._examples["train"], self._draws(), fields, job.runtime.workers):
+            waited = time.monotonic() - waiting
+            self._set_rates()
+            done = stepper.run(batch, self._views(draw), progress.step, progress.micro_batch)
+            if self._trainee.average is not None:
+                self._trainee.average.update()
+                progress.averages = self._trainee.average.updates
+            progress.micro_batch = done.micro_batch
+            progress.add(done.terms, len(draw.rows))
+            means = {name: value / len(draw.rows) for name, value in done.terms.items()}
+            self._tracker.step(
+                phase=job.name, step=progress.step, total=self._total_steps, samples=len(draw.rows), losses=means,
+                scalars=done.scalars, rates=self._current_rates(), wait_seconds=waited,
+                seconds=time.monotonic() - waiting,
+            )  # fmt: skip
+            if saver.due(progress.step):
+                saver.save(progress.step, self._trainee.capture(), self._meta())
+            saver.stop_if_asked(progress.step, self._trainee.capture, self._meta)
+            waiting = time.monotonic()
+
+    def _draws(self) -> Iterator[Draw]:
+        """The windows of the epoch under way that are still to be trained."""
+        progress, views = self._progress, self._job.phase.views
+        epoch, seed = progress.epoch, self._job.seed
+        order = epoch_order(seed, epoch, len(self._examples["train"].ids))
+        for window in list(windows(order, self._effective_batch))[progress.window :]:
+            if views == 0:
+                yield Draw(window, [fresh_key(seed, row, epoch) for row in window])
+            else:
+                yield Draw(window, [view_key(seed, row, view_of(row, epoch, views)) for row in window])
+
+    def _views(self, draw: Draw) -> list[int]:
+        views = self._job.phase.views
+        return [view_of(row, self._progress.epoch, views) if views else 0 for row in draw.rows]
+
+    def _set_rates(self) -> None:
+        phase = self._job.phase
+        warmup = warmup_length(phase.warmup_steps, self._total_steps)
+        scale = factor(self._progress.step, self._total_steps, warmup, phase.schedule)
+        for group in self._trainee.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * scale
+
+    def _current_rates(self) -> dict[str, float]:
+        return {group["part"]: group["lr"] for group in self._trainee.optimizer.param_groups}
+
+    def _close_epoch(self, features: FrozenFeatures) -> None:
+        job, progress = self._job, self._progress
+        last = progress.epoch + 1 == self._epochs
+        summary: dict[str, float] | None = None
+        if last or (progress.epoch + 1) % job.phase.validate_every == 0:
+            summary, decision = self._validate(features)
+            if progress.consider(summary, job.task.monitor, decision):
+                self._trainee.remember_best()
+            progress.stopped = bool(job.phase.patience) and progress.stale >= job.phase.patience
+        row = progress.finish_epoch(summary)
+        if self._device.scaler is not None:
+            progress.scaler = self._device.scaler.state_dict()
+        self._tracker.epoch(job.name, progress.step, row)
+
+    def _validate(self, features: FrozenFeatures) -> tuple[dict[str, float], dict[str, str]]:
+        job = self._job
+        return validate(
+            task=job.task,
+            model=self._model,
+            average=self._trainee.average,
+            examples=self._examples["val"],
+            features=features,
+            losses=job.phase.losses,
+            batch_size=job.phase.batch_size,
+            workers=job.runtime.workers,
+            device=self._device,
+        )
+
+    def _meta(self) -> dict[str, Any]:
+        return {"progress": self._progress.dump(), "environment": self._device.fingerprint(), "inexact": self._inexact}
+
+    def result(self) -> Result:
+        """What the phase hands on."""
+        progress, trainee = self._progress, self._trainee
+        validation = progress.latest
+        if self._job.phase.handoff.weights == "best" and trainee.best is not None:
+            validation = progress.best
+            put(self._model, trainee.best)
+        else:
+            put(self._model, trainee.effective())
+        optimizer = trainee.capture()["optimizer"] if self._job.phase.handoff.optimizer == "keep" else None
+        inherited = self._job.start.meta if self._job.start else {}
+        return Result(
+            weights={name: value.detach().cpu() for name, value in self._model.state_dict().items()},
+            optimizer={name: value.cpu() for name, value in optimizer.items()} if optimizer is not None else None,
+            history=progress.history,
+            summary=validation.summary if validation else inherited.get("summary", {}),
+            decision=validation.decision if validation else inherited.get("decision", {}),
+            steps=progress.step,
+            inexact=self._inexact,
+            environment=self._device.fingerprint(),
+        )

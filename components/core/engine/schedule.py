@@ -1,0 +1,22 @@
+"""Learning-rate schedule as a pure function of the step."""
+
+import math
+from typing import Literal
+
+WARMUP_SHARE = 0.1
+"""A warm-up takes at most this share of its phase, whatever was configured."""
+
+
+def warmup_length(configured: int, total: int) -> int:
+    """Optimiser steps of linear warm-up: min(configured, 10 % of the phase)."""
+    return min(configured, int(total * WARMUP_SHARE))
+
+
+def factor(step: int, total: int, warmup: int, kind: Literal["constant", "cosine"]) -> float:
+    """Factor on the base rate for optimiser step `step` (from 0) of `total`."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if kind == "constant":
+        return 1.0
+    progress = (step - warmup) / max(1, total - warmup)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))

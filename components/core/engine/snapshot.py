@@ -1,0 +1,98 @@
+"""The tensors of an unfinished phase: captured for a checkpoint, put back on resume."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from components.core.engine.ema import WeightAverage
+
+Groups = dict[str, dict[str, Tensor]]
+"""Tensors by name, by group: one content-addressed blob per group."""
+
+
+@dataclass
+class Trainee:
+    """A model in training.
+
+    Attributes:
+        changing: Names of the tensors that training changes: trainable parameters, and the buffers of
+            trainable parts. All others are those of the phase's start, and are not saved again.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    changing: frozenset[str]
+    best: dict[str, Tensor] | None = None
+
+    def weights(self) -> dict[str, Tensor]:
+        """The changing tensors as they are trained."""
+        return {name: value for name, value in _tensors(self.model).items() if name in self.changing}
+
+    def effective(self) -> dict[str, Tensor]:
+        """The changing tensors as they are validated and handed on: averages where there are some."""
+        return {**self.weights(), **(self.average.shadow if self.average else {})}
+
+    def remember_best(self) -> None:
+        self.best = {name: value.detach().cpu().clone() for name, value in self.effective().items()}
+
+    def capture(self) -> Groups:
+        """References to everything a checkpoint holds."""
+        groups: Groups = {"weights": self.weights(), "optimizer": optimizer_tensors(self.optimizer)}
+        if self.average is not None:
+            groups["average"] = self.average.shadow
+        if self.best is not None:
+            groups["best"] = self.best
+        return groups
+
+    def restore(self, groups: Mapping[str, Mapping[str, Tensor]], averages: int) -> None:
+        """Put a checkpoint back."""
+        put(self.model, groups["weights"])
+        restore_optimizer(self.optimizer, groups["optimizer"])
+        if self.average is not None:
+            self.average.restore(groups["average"], averages)
+        self.best = dict(groups["best"]) if "best" in groups else None
+
+
+@torch.no_grad()
+def put(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Copy tensors into a model by name. Every name must exist, with its shape."""
+    tensors = _tensors(model)
+    for name, value in values.items():
+        if tensors[name].shape != value.shape:
+            raise ValueError(f"{name}: shape {tuple(value.shape)} does not fit {tuple(tensors[name].shape)}")
+        tensors[name].copy_(value)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Optimiser state as `<parameter>|<slot>` tensors."""
+    found: dict[str, Tensor] = {}
+    for group in optimizer.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            for slot, value in optimizer.state.get(parameter, {}).items():
+                found[f"{name}|{slot}"] = value
+    return found
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Put state back for every parameter that the optimiser has; state of others is ignored.
+
+    Parameters that begin to train now simply have no state yet.
+    """
+    slots: dict[str, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        name, _, slot = key.rpartition("|")
+        slots.setdefault(name, {})[slot] = value
+    for group in optimizer.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            state = slots.get(name, {})
+            for slot, value in state.items():
+                device = value.device if slot == "step" else parameter.device  # AdamW keeps its step counts on the CPU
+                optimizer.state[parameter][slot] = value.to(device).clone()
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    return {**parameters, **dict(model.named_buffers(remove_duplicate=False))}

@@ -1,0 +1,181 @@
+"""One optimiser step: micro-batches normalised over the effective batch, clipped, non-finite values named."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from components.core.engine.device import Device
+from components.core.engine.features import FrozenFeatures
+from components.core.engine.order import step_seed
+from components.core.engine.task import Batch, Features, Objective, Task
+from components.core.errors import ThawError
+
+REMEDY = "look at these samples; lower the learning rate or use precision: fp32. The last checkpoint is good"
+
+log = logging.getLogger(__name__)
+
+
+class NonFinite(ThawError):
+    """Training produced a value that is not finite. No retry with the same inputs can help."""
+
+    exit_code = 2
+
+
+class OutOfMemory(ThawError):
+    """A batch that must stay whole does not fit into memory."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one optimiser step reports.
+
+    Attributes:
+        terms: Sum over the step's samples of each loss term.
+        scalars: Values the recipe logs, of the last micro-batch.
+        norm: Global gradient norm before clipping.
+        micro_batch: Micro-batch size that fitted.
+    """
+
+    terms: dict[str, float]
+    scalars: dict[str, float]
+    norm: float
+    micro_batch: int
+
+
+class Stepper:
+    """Runs optimiser steps of one phase.
+
+    Args:
+        couples: Why the batch must stay whole; empty where it may be split further.
+        ids: Sample ids by row, to name the samples of a non-finite loss.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        device: Device,
+        losses: Mapping[str, float],
+        features: FrozenFeatures,
+        ids: Sequence[str],
+        couples: str,
+        clip: float,
+        seed: int,
+    ) -> None:
+        self._task = task
+        self._model = model
+        self._optimizer = optimizer
+        self._device = device
+        self._losses = losses
+        self._features = features
+        self._ids = ids
+        self._couples = couples
+        self._clip = clip
+        self._seed = seed
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def run(self, batch: Batch, views: Sequence[int], step: int, micro_batch: int) -> StepResult:
+        """Train on one window, the samples of one optimiser step.
+
+        Args:
+            batch: The whole window on the CPU.
+            views: View number of each sample.
+            step: Number of the optimiser step in its phase; seeds dropout.
+            micro_batch: Samples per forward pass to begin with.
+        """
+        while True:
+            try:
+                return self._attempt(batch, views, step, micro_batch)
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                self._optimizer.zero_grad(set_to_none=True)
+                micro_batch = self._smaller(micro_batch, batch, views, error)
+
+    def _attempt(self, batch: Batch, views: Sequence[int], step: int, micro_batch: int) -> StepResult:
+        self._optimizer.zero_grad(set_to_none=True)
+        count = len(batch["row"])
+        sums: dict[str, float] = {}
+        scalars: dict[str, float] = {}
+        for number, (piece, piece_views) in enumerate(_pieces(batch, views, micro_batch)):
+            torch.manual_seed(step_seed(self._seed, step, number))
+            objective = self._forward(piece, piece_views)
+            loss = self._total(objective, piece) / count
+            self._device.backward(loss)
+            scalars = objective.scalars
+            for name, values in objective.terms.items():
+                sums[name] = sums.get(name, 0.0) + float(values.detach().double().sum())
+        norm = self._device.clip(self._parameters, self._clip)
+        self._check_norm(norm, batch)
+        self._optimizer.step()
+        return StepResult(sums, scalars, norm, micro_batch)
+
+    def _forward(self, piece: Batch, views: Sequence[int]) -> Objective:
+        features: Features = self._features.of(piece, views)
+        moved = self._device.move(piece)
+        with self._device.autocast():
+            return self._task.objective(self._model, moved, features, self._losses)
+
+    def _total(self, objective: Objective, piece: Batch) -> Tensor:
+        """Sum of the loss over the samples of a micro-batch."""
+        per_sample = torch.stack([values.float() for values in objective.terms.values()])
+        finite = torch.isfinite(per_sample)
+        if not bool(finite.all()):
+            names = list(objective.terms)
+            rows, columns = (~finite).nonzero(as_tuple=True)
+            terms = sorted({names[int(row)] for row in rows})
+            samples = sorted({self._ids[int(piece["row"][int(column)])] for column in columns})
+            raise NonFinite(
+                f"the loss is not finite in {', '.join(terms)}",
+                where=f"samples {', '.join(samples)}",
+                remedy=REMEDY,
+            )
+        return per_sample.sum()
+
+    def _check_norm(self, norm: float, batch: Batch) -> None:
+        if self._device.precision != "fp16" and not torch.isfinite(torch.tensor(norm)):
+            samples = [self._ids[int(row)] for row in batch["row"]]
+            raise NonFinite(
+                "a gradient is not finite though the loss is",
+                where=f"samples {', '.join(samples)}",
+                remedy=REMEDY,
+            )
+
+    def _smaller(self, micro_batch: int, batch: Batch, views: Sequence[int], error: BaseException) -> int:
+        if self._couples:
+            raise OutOfMemory(
+                f"a batch of {micro_batch} does not fit into memory and must not be split: {self._couples}",
+                where="batch_size",
+                remedy=f"the largest batch that fits is {self._largest(micro_batch, batch, views)}",
+            ) from error
+        if micro_batch == 1:
+            raise OutOfMemory(
+                "one sample does not fit into memory", where="batch_size", remedy="use a larger device or smaller images"
+            ) from error
+        log.warning("out of memory at a micro-batch of %d: going on with %d", micro_batch, micro_batch // 2)
+        return micro_batch // 2
+
+    def _largest(self, failed: int, batch: Batch, views: Sequence[int]) -> int:
+        """Largest batch whose forward and backward pass fits, by halving."""
+        size = failed // 2
+        while size:
+            piece, piece_views = next(_pieces(batch, views, size))
+            try:
+                self._device.backward(self._total(self._forward(piece, piece_views), piece))
+            except (torch.OutOfMemoryError, MemoryError):
+                size //= 2
+            else:
+                return size
+            finally:
+                self._optimizer.zero_grad(set_to_none=True)
+        return 0
+
+
+def _pieces(batch: Batch, views: Sequence[int], size: int) -> Iterator[tuple[Batch, Sequence[int]]]:
+    for start in range(0, len(batch["row"]), size):
+        yield {name: value[start : start + size] for name, value in batch.items()}, views[start : start + size]

@@ -1,0 +1,50 @@
+"""Measuring a model on the identity views of a split, in row order."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from components.core.engine.device import Device
+from components.core.engine.ema import WeightAverage
+from components.core.engine.features import FrozenFeatures
+from components.core.engine.loader import Draw, load_ahead
+from components.core.engine.task import Batch, Examples, Features, Task
+
+
+def in_order(
+    examples: Examples, features: FrozenFeatures, fields: frozenset[str], batch_size: int, workers: int, device: Device
+) -> Iterator[tuple[Batch, Features]]:
+    """Every sample once, as it is: (batch, features) on the device."""
+    rows = range(len(examples.ids))
+    draws = (Draw(rows[i : i + batch_size], [()] * len(rows[i : i + batch_size])) for i in rows[::batch_size])
+    for draw, batch in load_ahead(examples, draws, fields | features.fields, workers):
+        yield device.move(batch), features.of(batch, [0] * len(draw.rows))
+
+
+@torch.no_grad()
+def validate(
+    *,
+    task: Task,
+    model: nn.Module,
+    average: WeightAverage | None,
+    examples: Examples,
+    features: FrozenFeatures,
+    losses: Mapping[str, float],
+    batch_size: int,
+    workers: int,
+    device: Device,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Metrics of a split and the choices they make, with averaged weights where there are some."""
+    collected: dict[str, list[Tensor]] = {}
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    with average.applied() if average else nullcontext(), device.autocast():
+        for batch, found in in_order(examples, features, task.fields(losses), batch_size, workers, device):
+            for name, value in task.measure(model, batch, found, losses).items():
+                collected.setdefault(name, []).append(value.float().cpu())
+    for module, training in modes.items():
+        module.training = training
+    summary = task.summarise({name: torch.cat(values) for name, values in collected.items()})
+    return summary, task.decide(summary)

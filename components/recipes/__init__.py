@@ -1,0 +1,1 @@
+"""What is trained. Each recipe is a member of the tagged union AnyRecipe."""

@@ -1,0 +1,69 @@
+"""Stage `warmup`: train the new modules while every pretrained tower stays frozen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from components.core.engine.phase import Phase
+from components.core.stage import Stage, StageConfig
+from components.recipes import AnyRecipe
+
+
+class Config(StageConfig):
+    """Values of the stage."""
+
+    uses: ClassVar = ("seed", "recipe", "warmup")
+
+    seed: int = 0
+    recipe: AnyRecipe
+    warmup: Phase
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Attributes:
+    dataset: Folder made by `prepare`.
+    encoder: Model folder of `pretrain`, to start from its encoder; optional.
+    """
+
+    dataset: Path
+    encoder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Attributes:
+    model: Model folder: weights, metadata, history.
+    metrics: JSON of the validation metrics.
+    """
+
+    model: Path
+    metrics: Path
+
+
+def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
+    """Train the phase."""
+    from components.core.engine.training import run_phase  # noqa: PLC0415  torch is imported when the stage runs
+
+    run_phase(
+        task=config.recipe.build(),
+        recipe=config.recipe,
+        phase=config.warmup,
+        seed=config.seed,
+        runtime=config.runtime,
+        identity=STAGE.identity(config, inputs),
+        dataset=inputs.dataset,
+        start=inputs.encoder,
+        model=outputs.model,
+        metrics=outputs.metrics,
+    )
+
+
+STAGE = Stage(
+    name="warmup",
+    summary="Train the new modules while every pretrained tower stays frozen.",
+    config=Config,
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)

@@ -1,0 +1,1 @@
+"""Graphs and launchers: how stages are linked and started."""
