@@ -1,0 +1,84 @@
+"""Pushes how a stage ended to a Pushgateway, for scrapers that come too late for short stages."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prometheus_client import push_to_gateway
+
+from components.core.tracking.registry import Metrics
+
+JOB = "thaw"
+TIMEOUT_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunLabels:
+    """What a run is of: few values each, so that a rerun replaces its predecessor's series.
+
+    Attributes:
+        recipe: Name of the recipe; the `pipeline` of the Pushgateway's group.
+        stage: Name of the stage.
+        seed: Training seed.
+        fold: Fold of a cross-validation; empty without one.
+        version: Version of Thaw.
+    """
+
+    recipe: str
+    stage: str
+    seed: int = 0
+    fold: str = ""
+    version: str = ""
+
+    def info(self) -> dict[str, str]:
+        """Labels of `thaw_stage_info`."""
+        names = {"recipe": self.recipe, "stage": self.stage, "fold": self.fold}
+        return {**names, "seed": str(self.seed), "version": self.version}
+
+    def group(self) -> dict[str, str]:
+        """The Pushgateway's grouping key besides the job. Never a run id: groups are kept for ever."""
+        return {"pipeline": self.recipe, "stage": self.stage, "fold": self.fold, "seed": str(self.seed)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended.
+
+    Attributes:
+        exit_code: 0 done, 2 bad input, 75 temporary, others bugs.
+        seconds: Wall time.
+        metrics: Final metrics by name.
+    """
+
+    exit_code: int
+    seconds: float
+    metrics: Mapping[str, float]
+
+
+def push_outcome(address: str, labels: RunLabels, outcome: Outcome) -> bool:
+    """Replace the group's metrics at the Pushgateway.
+
+    A gateway that does not answer must not fail the training it would have reported, so it is only warned of.
+
+    Args:
+        address: `host:port` or URL.
+
+    Returns:
+        True if the gateway took it.
+    """
+    metrics = Metrics("thaw_outcome_")
+    metrics.set("thaw_outcome_success", float(outcome.exit_code == 0))
+    metrics.set("thaw_outcome_exit_code", outcome.exit_code)
+    metrics.set("thaw_outcome_timestamp_seconds", time.time())
+    metrics.set("thaw_outcome_duration_seconds", outcome.seconds)
+    for name, value in outcome.metrics.items():
+        metrics.set("thaw_outcome_metric", value, metric=name)
+    try:
+        push_to_gateway(address, JOB, metrics.registry, labels.group(), timeout=TIMEOUT_SECONDS)
+    except (OSError, ValueError) as error:  # ValueError: an address urllib cannot read
+        log.warning("the outcome could not be pushed to %s: %s", address, error)
+        return False
+    return True
