@@ -49,7 +49,7 @@ def test_secrets_are_redacted(text: str, secret: str) -> None:
     "text",
     [
         "token ids of 12 prompts, context 256",
-        "thaw_tokens 4",
+        "tokens=196, tokenizer: PubMedBERT, text tokens: 256",
         "s3://bucket/prefix and https://host:9000/path@2",
         "warmup: step 3/20, loss 0.5000, 12.0 samples/s, 42 s left",
     ],

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -22,7 +23,7 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?i)(?<=\bBasic )[A-Za-z0-9+/=]{8,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
     re.compile(
-        rf"(?i)(?P<kept>\b[\w.-]*(?:{_KEYWORDS})[\w.-]*[\"']?\s*[=:]\s*[\"']?)(?!{re.escape(HIDDEN)})[^\s\"',&;)}}]+"
+        rf"(?i)(?P<kept>\b[\w.-]*(?:{_KEYWORDS})(?:[-_]id)?[\"']?\s*[=:]\s*[\"']?)(?!{re.escape(HIDDEN)})[^\s\"',&;)}}]+"
     ),
 )
 SECRET_VARIABLES = (
@@ -58,6 +59,13 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record), secrets_of(os.environ))
 
 
+class StderrHandler(logging.Handler):
+    """Writes lines to whatever stderr is at that moment: a redirected stderr is followed, a closed one not kept."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
 @cache
 def console() -> Console:
     """The one console on stderr: logs, progress and tables share it, so that none draws over another."""
@@ -77,7 +85,7 @@ def set_up_logging(level: str = "info") -> None:
         handler = RichHandler(console=console(), show_path=False, markup=False, rich_tracebacks=False)
         handler.setFormatter(RedactingFormatter("%(message)s"))
     else:
-        handler = logging.StreamHandler()
+        handler = StderrHandler()
         handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     handler.set_name("thaw")
     root = logging.getLogger()
