@@ -7,10 +7,10 @@ import pytest
 from filelock import FileLock
 from kfp import dsl
 from kfp.local import config, subprocess_task_handler
+from pipeline_toys import compiled, follow, step
 
 from components.core.errors import BadInput, Temporary
 from pipelines.runner.local import run_ir
-from tests.pipelines.toys import compiled, follow, step
 
 
 def two_steps(first: str = "works", second: str = "works") -> None:

@@ -1,0 +1,141 @@
+"""The DVC door: `dvc repro` runs every stage once, then nothing, and what it deletes does not cost progress."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+THAW = """#!{python}
+import json, pathlib, sys
+stage, recipe, *options = sys.argv[1:]
+ports = dict(zip(options[::2], options[1::2]))
+assert ports.pop("--size") == "tiny"
+with open("calls", "a") as calls:
+    print(stage, file=calls)
+produced = {{
+    "prepare": ["--dataset"], "evaluate": ["--metrics", "--report", "--cases"], "export": ["--bundle"],
+}}.get(stage, ["--model", "--metrics"])
+for port, path in ports.items():
+    path = pathlib.Path(path)
+    if port not in produced:
+        assert path.exists(), f"{{stage}} {{port}}: {{path}}"
+        continue
+    assert not path.exists(), "DVC removes an output before the stage makes it"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = path.parent / f"{{stage}}.checkpoints"
+    kept.mkdir(exist_ok=True)
+    (kept / "step").write_text("1")
+    if path.suffix == ".json":
+        path.write_text(json.dumps({{"val": {{"dice": 0.5}}}}))
+    elif path.suffix == ".csv":
+        path.write_text("id,dice\\na,0.5\\n")
+    elif path.suffix == ".html":
+        path.write_text("<!doctype html>")
+    else:
+        path.mkdir()
+        (path / "content").write_text(stage)
+"""
+
+STAGES = ["prepare", "warmup", "partial-unfreeze", "end-to-end", "evaluate", "export"]
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh clone with the project's DVC files, small params, and a `thaw` that writes its outputs."""
+    project = tmp_path / "clone"
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    subprocess.run(["git", "init", "-q", str(project)], check=True)
+    (project / "components").mkdir()
+    (project / "components" / "code.py").write_text("x = 1\n")
+    params = {"shared": dict.fromkeys(_keys("shared"), 1), "tiny": dict.fromkeys(_keys("tiny"), 1)}
+    for recipe in _document()["vars"][0]["recipes"]:
+        _write(project / "pipelines" / "params" / f"{recipe}.yaml", yaml.safe_dump(params))
+    thaw = _write(tmp_path / "bin" / "thaw", THAW.format(python=sys.executable))
+    thaw.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{thaw.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.chdir(project)
+    return project
+
+
+def _document() -> dict:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+
+
+def _keys(section: str) -> set[str]:
+    listed = {
+        key
+        for stage in _document()["stages"].values()
+        for one in stage["params"]
+        for keys in one.values()
+        for key in keys
+    }
+    return {key.partition(".")[2] for key in listed if key.startswith(f"{section}.")}
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def _dvc(*words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _calls(project: Path) -> list[str]:
+    file = project / "calls"
+    calls = file.read_text().split() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return calls
+
+
+def test_repro_runs_every_stage_once_and_then_only_what_changed(clone: Path) -> None:
+    _dvc("repro")
+    assert _calls(clone) == STAGES
+    _dvc("repro")
+    assert _calls(clone) == []
+
+    (clone / "components" / "__pycache__").mkdir()
+    (clone / "components" / "__pycache__" / "code.pyc").write_text("")
+    params = clone / "pipelines" / "params" / "freqmedclip.yaml"
+    values = yaml.safe_load(params.read_text())
+    values["tiny"]["export"] = 2
+    params.write_text(yaml.safe_dump(values))
+    shutil.rmtree(clone / "work" / "freqmedclip" / "export")
+    _dvc("repro")
+    assert _calls(clone) == ["export"], "only the stage that uses the value, and no bytecode"
+
+    kept = clone / "work" / "freqmedclip" / "warmup" / "warmup.checkpoints" / "step"
+    (clone / "components" / "code.py").write_text("x = 2\n")
+    _dvc("repro", "warmup@freqmedclip")
+    assert _calls(clone) == ["prepare", "warmup"]
+    assert kept.exists(), "checkpoints are not an output, so DVC leaves them"
+
+
+def test_metrics_and_plots_are_declared(clone: Path) -> None:
+    _dvc("repro")
+    shown = json.loads(_dvc("metrics", "show", "--json"))[""]["data"]
+    assert sorted(shown) == [
+        f"work/freqmedclip/{stage}/metrics.json" for stage in ("end_to_end", "evaluate", "partial_unfreeze", "warmup")
+    ]
+    assert "work/freqmedclip/evaluate/cases.csv" in _dvc("plots", "show", "--json")
+
+
+def test_the_shipped_configuration_holds_a_remote_and_no_secret() -> None:
+    text = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
+    assert "url = s3://" in text
+    assert "analytics = false" in text
+    for secret in ("access_key", "secret", "password", "session_token"):
+        assert secret not in text
