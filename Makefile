@@ -1,0 +1,58 @@
+# Thaw: the commands of everyday work. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+UV := $(BIN)/uv
+STAMP := $(VENV)/.installed
+
+RECIPE ?= freqmedclip
+DATA ?=
+OUT ?= runs/$(RECIPE)-demo
+
+.PHONY: help setup demo test check format ci lock clean
+
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install Thaw and everything it needs into .venv, at the locked versions.
+
+# uv pip sync makes the environment equal to the lock; bytecode is compiled once here, not at every start.
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test "$$($(UV) --version 2>/dev/null | cut -d ' ' -f 2)" = "$(UV_VERSION)" \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: setup ## Train, judge and export RECIPE at demo size (DATA=folder for your own images, OUT=folder for results).
+	$(BIN)/thaw run $(RECIPE) --size demo $(if $(DATA),--data "$(DATA)") --out "$(OUT)" --seed 0
+
+test: setup ## Run the fast tests.
+	$(BIN)/python -m pytest
+
+check: setup ## Check formatting, lint, types and the direction of imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the code and mend what lint can mend.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+ci: ## Do what continuous integration does, in a fresh environment.
+	.ci/run
+
+lock: setup ## Resolve pyproject.toml anew into requirements.lock (hashes, no addresses).
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+
+clean: ## Remove caches and build products; environments, data and results stay.
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+	find components pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
