@@ -61,7 +61,10 @@ def report() -> Report:
     cases = [judged(index, 4) for index in range(12)]
     rows = [case.scores for case in cases]
     groups = [f"patient {index // 2}" for index in range(12)]
-    before = {case.id: judged(index, 9).scores for index, case in enumerate(cases)}
+    before = {
+        case.id: {**case.scores, "nsd": case.scores["nsd"] / 2, "lesion_dice": (case.scores["lesion_dice"] + 1) / 2}
+        for case in cases
+    }  # one metric clearly better now, one clearly worse, one as it was
     systems = [("untrained", "untrained", 30), ("warmup", "phases", 12), ("end_to_end", "phases", 4)]
     table = [
         SystemSummary(name, summarise_scores([judged(i, shift).scores for i in range(12)], groups), kind)

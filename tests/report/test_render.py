@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from components.core.metrics.summary import Estimate, summarise
-from components.core.report.chart import draw
+from components.core.report.chart import COLOURS, draw
 from components.core.report.picture import data_uri
 from components.core.report.render import number, render, verdict
 from components.core.report.report import Change, Curve, Report, SystemSummary, compare, ranked
@@ -35,6 +35,7 @@ def test_every_section_is_there(report: Report) -> None:
         assert text in page
     ids = {attributes.get("id") for _, attributes in Tags(page).found}
     assert {"summary", "previous", "curves", "labels", "confusion", "worst", "cases"} <= ids
+    assert all(f'<td class="{word}">' in page for word in ("better", "worse", "no-clear-change"))
     assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().split()
 
 
@@ -144,3 +145,16 @@ def test_the_chart_escapes_names_and_takes_the_pages_colour() -> None:
     assert "currentColor" in svg
     assert "#010203" not in svg
     assert svg.startswith("<svg")
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#12181e"])
+def test_lines_stand_out_on_both_pages(page: str) -> None:
+    for colour in COLOURS:
+        high, low = sorted([luminance(colour), luminance(page)], reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 3, colour

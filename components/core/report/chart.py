@@ -30,7 +30,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": INK,
 }
 COLUMNS = 3
-PANEL = (3.6, 2.5)
+PANEL = (4.6, 2.7)
 """Inches."""
 
 
@@ -69,5 +69,6 @@ def _panel(axis: Axes, curves: Sequence[Curve], colours: dict[str, str]) -> None
             axis.axvline(start, color=INK, alpha=0.25, linewidth=0.8, linestyle=":")
     axis.set_title(curves[0].name, fontsize=10, loc="left")
     axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_xlabel("epoch")
     axis.grid(visible=True, color=INK, alpha=0.12, linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)

@@ -52,6 +52,7 @@ def render(report: Report) -> str:
         metrics=_ordered(report, [name for system in report.systems for name in system.metrics]),
         case_metrics=_ordered(report, [name for case in cases for name in case.scores]),
         label_metrics=_ordered(report, [name for row in report.by_label.values() for name in row]),
+        changes=sorted(report.previous.changes, key=lambda c: c.metric != report.headline) if report.previous else (),
         best=_best(report),
         kinds=list(dict.fromkeys(system.kind for system in report.systems)),
         panels=_panels(cases, report.max_panels),

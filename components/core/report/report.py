@@ -54,7 +54,7 @@ class Curve:
     Attributes:
         phase: warmup, partial_unfreeze, ...
         name: What is drawn, `loss` or `val dice`.
-        x: Position within the phase (epochs or steps), ascending.
+        x: Epochs since the phase began, ascending; fractions are fine.
         y: Values; NaN leaves a gap.
     """
 
