@@ -9,7 +9,7 @@ from typing import Any, Literal
 from components.core.component import IMAGES
 from components.core.digest import digest_path
 from components.core.errors import BadInput
-from pipelines.graph import NODES, build, compile_graph
+from pipelines.graph import COMPONENTS, build, compile_graph
 from pipelines.runner.local import run_ir
 from pipelines.runner.result import RunResult
 
@@ -85,7 +85,7 @@ def _raw_arguments(raw: Path) -> dict[str, str]:
 
 def _by_stage(result: RunResult) -> RunResult:
     """kfp's task names (`end-to-end`) back to the stages' (`end_to_end`)."""
-    stages = {node.component.name: node.stage for node in NODES}
+    stages = {component.name: stage for stage, component in COMPONENTS.items()}
     failure = result.failure
     if failure is not None:
         failure = replace(failure, task=stages.get(failure.task, failure.task))

@@ -1,9 +1,8 @@
-"""The one graph: stages as nodes, ports as edges. Recipes differ in values, never in code."""
+"""The one graph: the wiring as a KFP pipeline. Recipes differ in values, never in code."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kfp import compiler, dsl, kubernetes
 
@@ -18,66 +17,21 @@ from components.partial_unfreeze.component import partial_unfreeze
 from components.prepare.component import prepare
 from components.warmup.component import warmup
 from pipelines.settings import TaskSettings, read_settings
+from pipelines.wiring import NODES, Node
 
 Narrow = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 """Stage name and a recipe's resolved params to the values which that stage reads."""
 
 
-@dataclass(frozen=True)
-class Node:
-    """A stage's place in the graph.
-
-    Attributes:
-        stage: Name of the stage.
-        component: Its container component.
-        image: Which of the two images runs it.
-        inputs: Producer by port, as `stage.port`. An edge to a node that is switched off is left out, which
-            only an optional port allows.
-        parameters: The pipeline's own parameters that the component takes.
-        switch: Dotted key of the params; the node exists where its value is above 0. Empty: always.
-    """
-
-    stage: str
-    component: Any
-    image: Literal["cpu", "gpu"] = "gpu"
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    parameters: tuple[str, ...] = ()
-    switch: str = ""
-
-    def is_on(self, params: Mapping[str, Any]) -> bool:
-        """Does this recipe have the node?"""
-        if not self.switch:
-            return True
-        value: Any = params
-        for name in self.switch.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        return bool(value)
-
-
-DATASET = "prepare.dataset"
-
-NODES: tuple[Node, ...] = (
-    Node("prepare", prepare, image="cpu", parameters=("raw", "raw_digest")),
-    Node("warmup", warmup, inputs={"dataset": DATASET}),
-    Node("partial_unfreeze", partial_unfreeze, inputs={"dataset": DATASET, "weights": "warmup.model"}),
-    Node("end_to_end", end_to_end, inputs={"dataset": DATASET, "weights": "partial_unfreeze.model"}),
-    Node(
-        "evaluate",
-        evaluate,
-        inputs={
-            "dataset": DATASET,
-            "warmup": "warmup.model",
-            "partial_unfreeze": "partial_unfreeze.model",
-            "end_to_end": "end_to_end.model",
-        },
-    ),
-    Node(
-        "export",
-        export,
-        inputs={"dataset": DATASET, "weights": "end_to_end.model", "evaluation": "evaluate.metrics"},
-    ),
-)
-"""In order: every producer stands before its consumers."""
+COMPONENTS: Mapping[str, Any] = {
+    "prepare": prepare,
+    "warmup": warmup,
+    "partial_unfreeze": partial_unfreeze,
+    "end_to_end": end_to_end,
+    "evaluate": evaluate,
+    "export": export,
+}
+"""Container component by stage."""
 
 
 def stage_values(stage: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +49,7 @@ def build(
     images: Mapping[str, str],
     *,
     nodes: Sequence[Node] = NODES,
+    components: Mapping[str, Any] = COMPONENTS,
     narrow: Narrow = stage_values,
 ) -> Any:
     """Link a recipe's nodes into a pipeline.
@@ -104,6 +59,7 @@ def build(
         params: Its resolved params.
         images: Image reference by `cpu` and `gpu`.
         nodes: The nodes, producers first.
+        components: Container component by stage.
         narrow: Chooses what each stage reads.
 
     Returns:
@@ -124,7 +80,9 @@ def build(
             values = canonical(dict(narrow(node.stage, params)))
             constants = {"recipe": recipe, "values": values, "code_digest": code}
             parameters = {name: given[name] for name in node.parameters}
-            task = node.component(**constants, **parameters, **_edges(node, tasks, nodes))
+            component = components[node.stage]
+            optional = {port for port, one in component.component_spec.inputs.items() if one.optional}
+            task = component(**constants, **parameters, **_edges(node, tasks, nodes, optional))
             task.set_container_image(images[node.image])
             _configure(task, settings.task(node.stage, node.image))
             tasks[node.stage] = task
@@ -143,14 +101,14 @@ def compile_graph(graph: Any, output: Path) -> Path:
     return output
 
 
-def _edges(node: Node, tasks: Mapping[str, Any], nodes: Sequence[Node]) -> dict[str, Any]:
+def _edges(node: Node, tasks: Mapping[str, Any], nodes: Sequence[Node], optional: Collection[str]) -> dict[str, Any]:
     known = {other.stage for other in nodes}
     edges = {}
     for port, source in node.inputs.items():
         producer, _, output = source.partition(".")
         if producer in tasks:
             edges[port] = tasks[producer].outputs[output]
-        elif producer not in known or not node.component.component_spec.inputs[port].optional:
+        elif producer not in known or port not in optional:
             raise BadInput(
                 f"{node.stage}: nothing makes its input {port!r}",
                 where=source,

@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
+from components.core.config import merge, parse_override
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,7 +59,9 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["git", "init", "-q", str(project)], check=True)
     (project / "components").mkdir()
     (project / "components" / "code.py").write_text("x = 1\n")
-    params = {"shared": dict.fromkeys(_keys("shared"), 1), "tiny": dict.fromkeys(_keys("tiny"), 1)}
+    params: dict[str, Any] = {"shared": {}, "tiny": {}}
+    for key in sorted(_keys()):
+        params = merge(params, parse_override(f"{key}={{x: 1}}"))
     for recipe in _document()["vars"][0]["recipes"]:
         _write(project / "pipelines" / "params" / f"{recipe}.yaml", yaml.safe_dump(params))
     thaw = _write(tmp_path / "bin" / "thaw", THAW.format(python=sys.executable))
@@ -67,19 +72,13 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-def _document() -> dict:
+def _document() -> Any:
     return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 
 
-def _keys(section: str) -> set[str]:
-    listed = {
-        key
-        for stage in _document()["stages"].values()
-        for one in stage["params"]
-        for keys in one.values()
-        for key in keys
-    }
-    return {key.partition(".")[2] for key in listed if key.startswith(f"{section}.")}
+def _keys() -> set[str]:
+    stages = _document()["stages"].values()
+    return {key for stage in stages for one in stage["params"] for keys in one.values() for key in keys}
 
 
 def _write(path: Path, text: str) -> Path:
