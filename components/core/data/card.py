@@ -1,0 +1,127 @@
+"""The card of a prepared dataset: what it is, where it came from, and what to beware of."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from components.core.config import Values
+from components.core.data.files import read_text, write_text
+from components.core.data.quarantine import Quarantined
+from components.core.data.shards import ShardEntry
+from components.core.errors import BadInput
+
+SCHEMA_VERSION = 1
+CARD = "card.json"
+INFERRED = "groups inferred, leakage between patients not excluded"
+
+
+class Sources(Values):
+    """The raw files behind a dataset.
+
+    Attributes:
+        files: How many distinct files were read.
+        sha256: Digest over (case id, digests of its files) of every case. Each case's own is in the index.
+        notices: Digest by name of the files SOURCE*, LICENSE*, LICENCE*, COPYING*, CITATION*, README*.
+    """
+
+    files: int
+    sha256: str
+    notices: dict[str, str]
+
+
+class Extent(Values):
+    """Sizes of one array over all cases, dimension by dimension (`image`: height, width, channels)."""
+
+    dtype: str
+    smallest: list[int]
+    largest: list[int]
+
+
+class Spread(Values):
+    """A numeric attribute over all cases that have it."""
+
+    lowest: float
+    median: float
+    highest: float
+
+
+class Groups(Values):
+    """How it was decided which cases belong together.
+
+    Attributes:
+        found: `given` by the data (a column, a volume, a name), `inferred` from near-duplicates, or `mixed`.
+        count: Number of groups.
+        by_split: Number of groups in every split.
+    """
+
+    found: str
+    count: int
+    by_split: dict[str, int]
+
+
+class Card(Values):
+    """What `card.json` holds.
+
+    Attributes:
+        schema_version: Version of the dataset's form.
+        recipe: Recipe it was prepared for.
+        synthetic: Whether the pictures were made by a program.
+        settings: The recipe's `data:` section and the split that made it.
+        label_names: What label values or columns mean.
+        counts: Cases by split and stratum.
+        groups: How cases were grouped.
+        arrays: Sizes by array name.
+        attributes: Spread of numeric attributes (spacing, for example).
+        quarantine: Cases that were set aside.
+        warnings: What a reader of results must know.
+        sources: The raw files.
+        index_sha256: Digest of index.parquet.
+        shards: The shards, in order.
+    """
+
+    schema_version: int
+    recipe: str
+    synthetic: bool
+    settings: dict[str, Any]
+    label_names: dict[str, str]
+    counts: dict[str, dict[str, int]]
+    groups: Groups
+    arrays: dict[str, Extent]
+    attributes: dict[str, Spread]
+    quarantine: list[Quarantined]
+    warnings: list[str]
+    sources: Sources
+    index_sha256: str
+    shards: list[ShardEntry]
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write `card.json` into a dataset's folder."""
+    write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
+
+
+def read_card(folder: Path) -> Card:
+    """Read `card.json` of a dataset's folder.
+
+    Raises:
+        BadInput: There is none, it is damaged, or another version of Thaw wrote it.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise BadInput("not a prepared dataset: there is no card.json", where=str(folder), remedy="run prepare first")
+    try:
+        card = Card.model_validate_json(read_text(path))
+    except ValidationError as error:
+        raise BadInput(
+            f"the card is damaged or of another version: {error.errors()[0]['msg']}",
+            where=str(path),
+            remedy="run prepare again",
+        ) from error
+    if card.schema_version != SCHEMA_VERSION:
+        raise BadInput(
+            f"the dataset has schema version {card.schema_version}, this program reads {SCHEMA_VERSION}",
+            where=str(path),
+            remedy="run prepare again",
+        )
+    return card

@@ -1,0 +1,153 @@
+"""Writing a dataset's card from what was seen while preparing it."""
+
+import statistics
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Shaped
+from pydantic import BaseModel
+
+from components.core.data.card import INFERRED, SCHEMA_VERSION, Card, Extent, Groups, Sources, Spread
+from components.core.data.index import Row
+from components.core.data.quarantine import Quarantined
+from components.core.data.shards import ShardEntry
+from components.core.data.splits import SPLITS, Split
+from components.core.digest import digest_path, digest_values
+
+NOTICES = ("SOURCE", "LICENSE", "LICENCE", "COPYING", "CITATION", "README")
+SYNTHETIC = "SYNTHETIC"
+"""First word of SOURCE.txt in a raw folder whose pictures a program made."""
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A data source that can say what its label values mean."""
+
+    def label_names(self) -> Mapping[str, str]:
+        """Meaning by label value or column."""
+
+
+class Facts:
+    """What was seen of the cases so far: sizes and types of arrays, files, how groups are known."""
+
+    def __init__(self) -> None:
+        self._extents: dict[str, Extent] = {}
+        self._files: set[Path] = set()
+        self._inferred: list[bool] = []
+
+    def add(
+        self, arrays: Mapping[str, Shaped[np.ndarray, "..."]], sources: Collection[Path], *, inferred: bool
+    ) -> None:
+        """Note one case: its arrays, its files, and whether its group is to be inferred.
+
+        Raises:
+            ValueError: An array has another type or number of dimensions than in the cases before.
+        """
+        self._files.update(sources)
+        self._inferred.append(inferred)
+        for name, array in arrays.items():
+            shape, dtype = list(array.shape), str(array.dtype)
+            known = self._extents.setdefault(name, Extent(dtype=dtype, smallest=shape, largest=shape))
+            if known.dtype != dtype or len(known.smallest) != len(shape):
+                raise ValueError(f"array {name!r} is {dtype} {shape} here and {known} in other cases")
+            low = [min(pair) for pair in zip(known.smallest, shape, strict=True)]
+            high = [max(pair) for pair in zip(known.largest, shape, strict=True)]
+            self._extents[name] = Extent(dtype=dtype, smallest=low, largest=high)
+
+    @property
+    def extents(self) -> dict[str, Extent]:
+        """Sizes by array name."""
+        return dict(sorted(self._extents.items()))
+
+    @property
+    def files(self) -> int:
+        """Number of distinct files."""
+        return len(self._files)
+
+    @property
+    def groups(self) -> str:
+        """How groups are known: given, inferred or mixed."""
+        return "inferred" if all(self._inferred) else "mixed" if any(self._inferred) else "given"
+
+
+def describe(
+    *,
+    source: object,
+    raw: Path,
+    recipe: str,
+    split: Split,
+    rows: Sequence[Row],
+    facts: Facts,
+    quarantine: list[Quarantined],
+    shards: list[ShardEntry],
+    index_sha256: str,
+) -> Card:
+    """The card of a dataset."""
+    return Card(
+        schema_version=SCHEMA_VERSION,
+        recipe=recipe,
+        synthetic=is_synthetic(raw),
+        settings={"data": _settings(source), "split": split.model_dump(mode="json")},
+        label_names=dict(source.label_names()) if isinstance(source, Labelled) else {},
+        counts=_counts(rows),
+        groups=_groups(rows, facts.groups),
+        arrays=facts.extents,
+        attributes=_spreads(rows),
+        quarantine=quarantine,
+        warnings=[INFERRED] if facts.groups != "given" else [],
+        sources=Sources(files=facts.files, sha256=_source_digest(rows), notices=_notices(raw)),
+        index_sha256=index_sha256,
+        shards=shards,
+    )
+
+
+def is_synthetic(raw: Path) -> bool:
+    """Does SOURCE.txt of a raw folder begin with the word SYNTHETIC?"""
+    notice = raw / "SOURCE.txt"
+    if not notice.is_file():
+        return False
+    with notice.open("rb") as stream:
+        return stream.read(len(SYNTHETIC)) == SYNTHETIC.encode()
+
+
+def _settings(source: object) -> dict[str, Any]:
+    return source.model_dump(mode="json") if isinstance(source, BaseModel) else {}
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    counted = Counter((row.split, row.stratum) for row in rows)
+    strata = sorted({row.stratum for row in rows})
+    present = [name for name in SPLITS if any(row.split == name for row in rows)]
+    return {name: {stratum: counted[name, stratum] for stratum in strata} for name in present}
+
+
+def _groups(rows: Sequence[Row], found: str) -> Groups:
+    members = {name: {row.group for row in rows if row.split == name} for name in SPLITS}
+    by_split = {name: len(groups) for name, groups in members.items() if groups}
+    return Groups(found=found, count=sum(by_split.values()), by_split=by_split)
+
+
+def _spreads(rows: Sequence[Row]) -> dict[str, Spread]:
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.attributes.items():
+            if not isinstance(value, str):
+                values.setdefault(name, []).append(float(value))
+    return {
+        name: Spread(lowest=min(numbers), median=statistics.median(numbers), highest=max(numbers))
+        for name, numbers in sorted(values.items())
+    }
+
+
+def _source_digest(rows: Sequence[Row]) -> str:
+    return digest_values([[row.id, row.source_sha256] for row in rows])
+
+
+def _notices(raw: Path) -> dict[str, str]:
+    if not raw.is_dir():
+        return {}
+    files = sorted(file for file in raw.iterdir() if file.is_file() and file.name.upper().startswith(NOTICES))
+    return {file.name: digest_path(file) for file in files}

@@ -1,0 +1,1 @@
+"""Recipe `freqmedclip`: text-prompted segmentation with a frequency-aware BiomedCLIP and SAM."""
