@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import metadata
 
 from prometheus_client import push_to_gateway
 
@@ -15,6 +16,14 @@ TIMEOUT_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
+def installed_version() -> str:
+    """Version of the installed Thaw; `unknown` where it runs without being installed."""
+    try:
+        return metadata.version("thaw")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 @dataclass(frozen=True)
 class RunLabels:
     """What a run is of: few values each, so that a rerun replaces its predecessor's series.
@@ -24,14 +33,14 @@ class RunLabels:
         stage: Name of the stage.
         seed: Training seed.
         fold: Fold of a cross-validation; empty without one.
-        version: Version of Thaw.
+        version: Version of Thaw; the installed one by default.
     """
 
     recipe: str
     stage: str
     seed: int = 0
     fold: str = ""
-    version: str = ""
+    version: str = field(default_factory=installed_version)
 
     def info(self) -> dict[str, str]:
         """Labels of `thaw_stage_info`."""
