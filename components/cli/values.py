@@ -13,6 +13,9 @@ from components.core.stage import Stage, StageConfig
 PARAMS = Path(__file__).resolve().parents[2] / "pipelines" / "params"
 """Params files that are shipped: one per recipe."""
 
+OF_PIPELINES = "pipeline"
+"""Section of a params file that no stage reads: resources and retries on a cluster."""
+
 
 def add_values(parser: argparse.ArgumentParser) -> None:
     """Add the options by which every command takes its values."""
@@ -22,11 +25,18 @@ def add_values(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--params", type=Path, metavar="FILE", help="params file (default: the recipe's own)")
     source.add_argument("--values", metavar="JSON", help="resolved values as JSON: what pipelines pass")
     source.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override one value (repeatable)"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one value (repeatable)",
     )
     how = parser.add_argument_group("how to run")
     how.add_argument("--restart", action="store_true", help="discard unfinished and finished work and start over")
-    how.add_argument("--allow-inexact", action="store_true", help="resume in another environment: last digits may differ")
+    how.add_argument(
+        "--allow-inexact", action="store_true", help="resume in another environment: last digits may differ"
+    )
     how.add_argument("--extend-epochs", type=int, default=0, metavar="N", help="train N epochs more than configured")
 
 
@@ -67,7 +77,9 @@ def _read(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         try:
             values = json.loads(arguments.values)
         except json.JSONDecodeError as error:
-            raise BadInput(f"not valid JSON: {error}", where="--values", remedy="pass the JSON of a params file") from error
+            raise BadInput(
+                f"not valid JSON: {error}", where="--values", remedy="pass the JSON of a params file"
+            ) from error
         return dict(values), "--values"
     file: Path = arguments.params or PARAMS / f"{arguments.recipe}.yaml"
     if arguments.params is None and arguments.recipe not in recipes():
@@ -84,11 +96,13 @@ def configure(stage: Stage[Any, Any, Any], values: dict[str, Any], source: str) 
     Raises:
         BadInput: A section no stage knows, or a value that is not valid.
     """
-    known = {name for each in stages.NAMES for name in stages.load(each).config.model_fields}
+    known = {OF_PIPELINES} | {name for each in stages.NAMES for name in stages.load(each).config.model_fields}
     unknown = sorted(set(values) - known)
     if unknown:
         raise BadInput(
-            f"unknown section {', '.join(map(repr, unknown))}", where=source, remedy=f"the sections are {', '.join(sorted(known))}"
+            f"unknown section {', '.join(map(repr, unknown))}",
+            where=source,
+            remedy=f"the sections are {', '.join(sorted(known))}",
         )
     fields = stage.config.model_fields
     config: StageConfig = validate(stage.config, {key: values[key] for key in fields if key in values}, source)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from components.core.digest import digest_values
 from components.core.errors import BadInput
 
 
@@ -24,7 +25,13 @@ class Identity:
     inputs: Mapping[str, str]
 
     def dump(self) -> dict[str, Any]:
+        """Plain values."""
         return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """One digest of all of it."""
+        return digest_values(self.dump())
 
 
 def require_same(identity: Identity, found: Mapping[str, Any], where: str) -> None:

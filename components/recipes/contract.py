@@ -73,13 +73,15 @@ class CasePrediction:
 
     Attributes:
         id: Sample id.
-        label: Class, caption or stratum by which results are grouped.
+        label: Class or stratum by which results are broken down.
+        group: Patient or source: what intervals resample.
         scores: Metrics by name; NaN where undefined for this sample.
         pictures: RGB uint8 pictures by caption for the report (truth, saliency, prediction, ...).
     """
 
     id: str
     label: str
+    group: str
     scores: Mapping[str, float]
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
@@ -97,20 +99,35 @@ class RecipeTask(Task, Protocol):
     """A task that can also be judged, shown and shipped."""
 
     headline: str
-    """The metric of `CasePrediction.scores` that tables lead with."""
+    """The metric of `CasePrediction.scores` that tables lead with; greater is better."""
+
+    def evaluation_losses(self) -> Mapping[str, float]:
+        """Loss terms whose prefixes and fields a full prediction needs (every candidate of `decide`)."""
 
     def predict(self, model: "nn.Module", batch: Batch, features: Features) -> "dict[str, Tensor]":
         """Candidate predictions by name, each [b, ...], under no_grad."""
 
     def score(
-        self, dataset: "Dataset", sample: str, predicted: "Mapping[str, Tensor]", decision: Mapping[str, str], pictures: bool
+        self,
+        dataset: "Dataset",
+        sample: str,
+        predicted: "Mapping[str, Tensor]",
+        decision: Mapping[str, str],
+        pictures: bool,
     ) -> CasePrediction:
-        """Judge one sample (row of a split, by id) at native resolution; `predicted` is one row of `predict`."""
+        """Judge one sample at native resolution.
 
-    def baselines(self) -> Sequence[Baseline]:
+        Args:
+            sample: Id in `examples(dataset, split).ids`.
+            predicted: One row of `predict`, on the CPU.
+            decision: Validation's choices; where one is missing, the recipe's default holds.
+            pictures: Also paint the pictures for the report.
+        """
+
+    def baselines(self, seed: int) -> Sequence[Baseline]:
         """Yardsticks that need no training loop."""
 
-    def trained_baselines(self) -> Mapping[str, "tuple[RecipeTask, Phase]"]:
+    def trained_baselines(self) -> "Mapping[str, tuple[RecipeTask, Phase]]":
         """Yardsticks that the engine trains on the same split (a supervised U-Net, for example)."""
 
     def export(self, model: "nn.Module", dataset: "Dataset", decision: Mapping[str, str], folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -82,7 +82,9 @@ class FeatureCache:
         """Bound on the folder in bytes."""
         return int(self.settings.max_gb * 10**9)
 
-    def open(self, key: str, note: str, count: int, chunk_rows: int, compute: Callable[[int, int], Tensor]) -> Bank | None:
+    def open(
+        self, key: str, note: str, count: int, chunk_rows: int, compute: Callable[[int, int], Tensor]
+    ) -> Bank | None:
         """The bank of a key, filled now if it is not complete.
 
         Args:
@@ -112,15 +114,22 @@ class FeatureCache:
 
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete least recently used keys until at most `keep_bytes` remain. Returns the bytes freed."""
-        entries = self.keys()
+        return self._evict(self.keys(), keep_bytes)
+
+    def _evict(self, entries: list[CachedKey], keep_bytes: int) -> int:
+        """Keys that another process is using are passed over: waiting for it could be waiting for ever."""
         total = sum(entry.bytes for entry in entries)
         freed = 0
         for entry in entries:
             if total - freed <= keep_bytes:
                 break
-            with self._locked(entry.key):
-                shutil.rmtree(self.settings.dir / entry.key, ignore_errors=True)
-            freed += entry.bytes
+            try:
+                with FileLock(self._lock_file(entry.key), timeout=0):
+                    shutil.rmtree(self.settings.dir / entry.key)
+            except Timeout:
+                log.info("cached features %s are in use: kept", entry.key)
+            else:
+                freed += entry.bytes
         return freed
 
     def _keys(self) -> Iterator[CachedKey]:
@@ -135,8 +144,11 @@ class FeatureCache:
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         self.settings.dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.settings.dir / f"{key}.lock"):
+        with FileLock(self._lock_file(key)):
             yield
+
+    def _lock_file(self, key: str) -> Path:
+        return self.settings.dir / f"{key}.lock"
 
     def _is_whole(self, folder: Path) -> bool:
         index = folder / INDEX
@@ -177,9 +189,7 @@ class FeatureCache:
             shutil.rmtree(folder)
             return False
         log.info("caching frozen features %s: %d rows, %.1f MB", note, count, needed / 1e6)
-        others = sum(entry.bytes for entry in self.keys() if entry.key != folder.name)
-        if others + needed > self.limit:
-            self.prune(self.limit - needed)
+        self._evict([entry for entry in self.keys() if entry.key != folder.name], self.limit - needed)
         return True
 
 

@@ -1,11 +1,56 @@
 """Which samples, in which order, seen how: pure functions of (seed, epoch, row)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.engine.features import Views
+from components.core.engine.loader import Draw
 from components.core.engine.task import ViewKey
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """The order of a phase's samples and their views.
+
+    Attributes:
+        seed: Training seed.
+        count: Rows of the train split.
+        window: Samples per optimiser step (the effective batch).
+        views: Deterministic views per sample; 0 draws fresh ones every epoch.
+    """
+
+    seed: int
+    count: int
+    window: int
+    views: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps per epoch; the last may have fewer samples."""
+        return -(-self.count // self.window)
+
+    def kept(self) -> Views | None:
+        """Every (sample, view) of the phase, so that frozen features can be kept; None with fresh views."""
+        if self.views == 0:
+            return None
+        return Views([view_key(self.seed, row, v) for row in range(self.count) for v in range(self.views)], self.views)
+
+    def draws(self, epoch: int, skip: int) -> Iterator[Draw]:
+        """The windows of an epoch, after the first `skip`."""
+        order = epoch_order(self.seed, epoch, self.count)
+        for rows in list(windows(order, self.window))[skip:]:
+            if self.views == 0:
+                yield Draw(rows, [fresh_key(self.seed, row, epoch) for row in rows])
+            else:
+                numbers = self.numbers(rows, epoch)
+                yield Draw(rows, [view_key(self.seed, row, v) for row, v in zip(rows, numbers, strict=True)])
+
+    def numbers(self, rows: Sequence[int], epoch: int) -> list[int]:
+        """The number of the view that each row shows in an epoch; 0 with fresh views."""
+        return [view_of(row, epoch, self.views) if self.views else 0 for row in rows]
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:

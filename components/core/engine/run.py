@@ -1,9 +1,7 @@
 """One phase from its start weights to its result: prepared, resumed where a kill left it, trained, finished."""
 
 import logging
-import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +15,19 @@ from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Views
 from components.core.engine.groups import freeze, optimizer_groups, owners, rates_by_part, set_train_mode
-from components.core.identity import Identity
-from components.core.engine.loader import Draw, load_ahead
-from components.core.engine.order import epoch_order, fresh_key, view_key, view_of, windows
+from components.core.engine.loader import load_ahead
+from components.core.engine.order import Curriculum
 from components.core.engine.phase import Phase
 from components.core.engine.progress import Progress
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, warmup_length
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
 from components.core.engine.step import Stepper
-from components.core.engine.task import Examples, Task
+from components.core.engine.task import Task
 from components.core.engine.validate import validate
+from components.core.identity import Identity
 from components.core.runtime import Runtime
-from components.core.tracking import Tracker
+from components.core.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +101,10 @@ class PhaseRun:
         set_train_mode(self._model)
         self._device.place(self._model)
         self._trainee = self._make_trainee()
-        self._progress = Progress(job.phase.batch_size)
+        phase = job.phase
+        window = phase.batch_size * phase.accumulate
+        self._curriculum = Curriculum(job.seed, len(self._examples["train"].ids), window, phase.views)
+        self._progress = Progress(phase.batch_size)
         self._epochs = job.phase.epochs + job.runtime.extend_epochs
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
 
@@ -125,14 +126,10 @@ class PhaseRun:
         return Trainee(self._model, optimizer, average, changing)
 
     @property
-    def _effective_batch(self) -> int:
-        return self._job.phase.batch_size * self._job.phase.accumulate
-
-    @property
     def _total_steps(self) -> int:
-        return self._epochs * math.ceil(len(self._examples["train"].ids) / self._effective_batch)
+        return self._epochs * self._curriculum.steps_per_epoch
 
-    def resume(self, saver: "Saver") -> None:
+    def resume(self, saver: Saver) -> None:
         """Continue from the newest valid checkpoint of this very run, if there is one."""
         found = saver.newest(self._device.fingerprint())
         if found is None:
@@ -144,17 +141,18 @@ class PhaseRun:
         self._inexact.extend(found.inexact)
         self._tracker.resumed(self._progress.step)
 
-    def train(self, saver: "Saver") -> None:
+    def train(self, saver: Saver) -> None:
         """Run the remaining epochs."""
         job, progress = self._job, self._progress
-        if progress.epoch >= self._epochs or progress.stopped:
+        if self._finished:
             return  # a phase of no epochs passes its input through
         cache = FeatureCache(job.runtime.cache) if job.runtime.cache.enabled else None
         features = {split: self._frozen(split, cache) for split in self._examples}
         if cache is not None:
             self._tracker.cache(cache.hits, cache.misses)
         stepper = self._stepper(features["train"])
-        while progress.epoch < self._epochs and not progress.stopped:
+        self._tracker.begin(job.name, self._total_steps, progress.step)
+        while not self._finished:
             self._epoch(stepper, features["train"], saver)
             self._close_epoch(features["val"])
             saver.save(progress.step, self._trainee.capture(), self._meta(), epoch=progress.epoch)
@@ -163,15 +161,8 @@ class PhaseRun:
         job, examples = self._job, self._examples[split]
         frozen = frozenset(self._owned.values()) - frozenset(self._rates)
         prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
-        views = Views.identity(len(examples.ids)) if split == "val" else self._train_views(examples)
+        views = Views.identity(len(examples.ids)) if split == "val" else self._curriculum.kept()
         return FrozenFeatures(self._model, self._owned, prefixes, examples, views, cache, self._device)
-
-    def _train_views(self, examples: Examples) -> Views | None:
-        count = self._job.phase.views
-        if count == 0:
-            return None
-        rows = range(len(examples.ids))
-        return Views([view_key(self._job.seed, row, view) for row in rows for view in range(count)], count)
 
     def _stepper(self, features: FrozenFeatures) -> Stepper:
         job = self._job
@@ -188,14 +179,17 @@ class PhaseRun:
             seed=job.seed,
         )
 
-    def _epoch(self, stepper: Stepper, features: FrozenFeatures, saver: "Saver") -> None:
+    def _epoch(self, stepper: Stepper, features: FrozenFeatures, saver: Saver) -> None:
         job, progress = self._job, self._progress
         fields = job.task.fields(job.phase.losses) | features.fields
+        epoch = progress.epoch
+        draws = self._curriculum.draws(epoch, skip=progress.window)
         waiting = time.monotonic()
-        for draw, batch in load_ahead(self._examples["train"], self._draws(), fields, job.runtime.workers):
+        for draw, batch in load_ahead(self._examples["train"], draws, fields, job.runtime.workers):
             waited = time.monotonic() - waiting
             self._set_rates()
-            done = stepper.run(batch, self._views(draw), progress.step, progress.micro_batch)
+            views = self._curriculum.numbers(draw.rows, epoch)
+            done = stepper.run(batch, views, progress.step, progress.micro_batch)
             if self._trainee.average is not None:
                 self._trainee.average.update()
                 progress.averages = self._trainee.average.updates
@@ -203,29 +197,13 @@ class PhaseRun:
             progress.add(done.terms, len(draw.rows))
             means = {name: value / len(draw.rows) for name, value in done.terms.items()}
             self._tracker.step(
-                phase=job.name, step=progress.step, total=self._total_steps, samples=len(draw.rows), losses=means,
-                scalars=done.scalars, rates=self._current_rates(), wait_seconds=waited,
-                seconds=time.monotonic() - waiting,
+                job.name, progress.step, len(draw.rows), means, self._current_rates(),
+                time.monotonic() - waiting, waited, scalars=done.scalars,
             )  # fmt: skip
             if saver.due(progress.step):
                 saver.save(progress.step, self._trainee.capture(), self._meta())
             saver.stop_if_asked(progress.step, self._trainee.capture, self._meta)
             waiting = time.monotonic()
-
-    def _draws(self) -> Iterator[Draw]:
-        """The windows of the epoch under way that are still to be trained."""
-        progress, views = self._progress, self._job.phase.views
-        epoch, seed = progress.epoch, self._job.seed
-        order = epoch_order(seed, epoch, len(self._examples["train"].ids))
-        for window in list(windows(order, self._effective_batch))[progress.window :]:
-            if views == 0:
-                yield Draw(window, [fresh_key(seed, row, epoch) for row in window])
-            else:
-                yield Draw(window, [view_key(seed, row, view_of(row, epoch, views)) for row in window])
-
-    def _views(self, draw: Draw) -> list[int]:
-        views = self._job.phase.views
-        return [view_of(row, self._progress.epoch, views) if views else 0 for row in draw.rows]
 
     def _set_rates(self) -> None:
         phase = self._job.phase
@@ -249,7 +227,7 @@ class PhaseRun:
         row = progress.finish_epoch(summary)
         if self._device.scaler is not None:
             progress.scaler = self._device.scaler.state_dict()
-        self._tracker.epoch(job.name, progress.step, row)
+        self._tracker.validation(job.name, progress.epoch - 1, progress.step, row)
 
     def _validate(self, features: FrozenFeatures) -> tuple[dict[str, float], dict[str, str]]:
         job = self._job
@@ -266,7 +244,16 @@ class PhaseRun:
         )
 
     def _meta(self) -> dict[str, Any]:
-        return {"progress": self._progress.dump(), "environment": self._device.fingerprint(), "inexact": self._inexact}
+        return {
+            "progress": self._progress.dump(),
+            "finished": self._finished,
+            "environment": self._device.fingerprint(),
+            "inexact": self._inexact,
+        }
+
+    @property
+    def _finished(self) -> bool:
+        return self._progress.stopped or self._progress.epoch >= self._epochs
 
     def result(self) -> Result:
         """What the phase hands on."""

@@ -155,7 +155,9 @@ class Stepper:
             ) from error
         if micro_batch == 1:
             raise OutOfMemory(
-                "one sample does not fit into memory", where="batch_size", remedy="use a larger device or smaller images"
+                "one sample does not fit into memory",
+                where="batch_size",
+                remedy="use a larger device or smaller images",
             ) from error
         log.warning("out of memory at a micro-batch of %d: going on with %d", micro_batch, micro_batch // 2)
         return micro_batch // 2

@@ -106,13 +106,19 @@ class Task(Protocol):
     def fields(self, losses: Mapping[str, float]) -> frozenset[str]:
         """Batch fields that `objective` reads besides what the prefixes read."""
 
-    def prefixes(self, model: "nn.Module", examples: Examples, frozen: frozenset[str], losses: Mapping[str, float]) -> list[Prefix]:
+    def prefixes(
+        self, model: "nn.Module", examples: Examples, frozen: frozenset[str], losses: Mapping[str, float]
+    ) -> list[Prefix]:
         """The frozen work of a phase: as long a prefix of each tower as the frozen parts allow."""
 
-    def objective(self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]) -> Objective:
+    def objective(
+        self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]
+    ) -> Objective:
         """Losses of a batch. `losses` are the phase's weights by term."""
 
-    def measure(self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]) -> "dict[str, Tensor]":
+    def measure(
+        self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]
+    ) -> "dict[str, Tensor]":
         """Per-sample tensors of a validation batch, under no_grad: what `summarise` needs. First dimension the sample."""
 
     def summarise(self, measured: "dict[str, Tensor]") -> dict[str, float]:

@@ -12,7 +12,8 @@ from components.core.engine.run import Job, Result, train
 from components.core.engine.task import Task
 from components.core.identity import Identity
 from components.core.runtime import Runtime
-from components.core.tracking import Tracker
+from components.core.tracking.push import RunLabels
+from components.core.tracking.tracker import Tracker
 
 
 def run_phase(
@@ -40,7 +41,8 @@ def run_phase(
     """
     opened = Dataset.open(dataset)
     artifact = ModelArtifact.load(start) if start is not None else None
-    with Tracker(runtime, stage=identity.stage, recipe=str(getattr(recipe, "name", ""))) as tracker:
+    labels = RunLabels(recipe=recipe.name, stage=identity.stage, seed=seed)
+    with Tracker(runtime, labels) as tracker:
         job = Job(
             task=task,
             phase=phase,

@@ -1,0 +1,125 @@
+"""The checkpoints of one run: opened, resumed from, written in the background, closed."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any
+
+from torch import Tensor
+
+from components.core.checkpoint import Checkpoints, Lease, Uploader
+from components.core.engine.snapshot import Groups
+from components.core.engine.step import NonFinite
+from components.core.errors import BadInput, Temporary
+from components.core.identity import Identity, require_exact, require_same
+from components.core.runtime import Runtime
+from components.core.store import open_store
+from components.core.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An unfinished run's newest valid checkpoint."""
+
+    groups: Mapping[str, Mapping[str, Tensor]]
+    meta: Mapping[str, Any]
+    inexact: list[str]
+
+
+class Saver:
+    """Owns the checkpoints of a run while it trains.
+
+    On entry it takes the lease of the run's prefix; on exit it flushes what is under way and gives the lease
+    back. A checkpoint of other code, values or inputs stops the run if it is unfinished, and is discarded if
+    the run that wrote it had finished.
+    """
+
+    def __init__(self, uri: str, runtime: Runtime, identity: Identity, tracker: Tracker) -> None:
+        self._uri = uri
+        self._runtime = runtime
+        self._identity = identity
+        self._tracker = tracker
+        self._store = open_store(uri)
+        self._asked = threading.Event()
+        self._before: Any = None
+
+    def __enter__(self) -> "Saver":
+        settings = self._runtime.checkpoints
+        self._lease = Lease(self._store, ttl=settings.lease_seconds)
+        self._lease.acquire()
+        self._checkpoints = Checkpoints(self._store, keep_last=settings.keep_last, lease=self._lease)
+        self._uploader = Uploader(self._checkpoints, on_saved=self._tracker.checkpoint_saved)
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._before)
+        try:
+            self._uploader.close()
+            if isinstance(error, NonFinite):
+                self._checkpoints.mark_failed(self._identity.digest, str(error))
+        finally:
+            self._lease.release()
+
+    def newest(self, environment: Mapping[str, str]) -> Found | None:
+        """The checkpoint to continue from, after making sure that it is this run's."""
+        if self._runtime.restart:
+            self._checkpoints.clear()
+            return None
+        self._refuse_known_failure()
+        checkpoint = self._checkpoints.load_newest()
+        if checkpoint is None:
+            return None
+        if checkpoint.meta["finished"] and checkpoint.meta["identity"] != self._identity.dump():
+            log.info("%s holds a finished run of something else: starting anew", self._uri)
+            self._checkpoints.clear()
+            return None
+        require_same(self._identity, checkpoint.meta["identity"], self._uri)
+        allow = self._runtime.allow_inexact
+        inexact = require_exact(environment, checkpoint.meta["environment"], allow)
+        return Found(checkpoint.tensors, checkpoint.meta, [*checkpoint.meta["inexact"], *inexact])
+
+    def _refuse_known_failure(self) -> None:
+        failure = self._checkpoints.failed()
+        if failure is not None and failure.digest == self._identity.digest:
+            raise BadInput(
+                f"this very run failed before, and would fail again: {failure.reason}",
+                where=self._uri,
+                remedy="change its data or values, or pass --restart",
+            )
+
+    def due(self, step: int) -> bool:
+        """Is a checkpoint due after this step?"""
+        every = self._runtime.checkpoints.every_steps
+        return every > 0 and step % every == 0
+
+    def save(self, step: int, groups: Groups, meta: Mapping[str, Any], epoch: int | None = None) -> None:
+        """Commit a checkpoint in the background; waits only for a copy of the tensors."""
+        tags = []
+        every = self._runtime.checkpoints.keep_every_epochs
+        if epoch is not None and every and epoch % every == 0:
+            tags.append(f"epoch-{epoch}")
+        self._uploader.submit(step, groups, {**meta, "identity": self._identity.dump()}, tags=tags)
+
+    def stop_if_asked(self, step: int, capture: Callable[[], Groups], meta: Callable[[], Mapping[str, Any]]) -> None:
+        """After SIGTERM: save what there is and end, to be started again. Best effort; kills come unannounced."""
+        if not self._asked.is_set():
+            return
+        began = time.monotonic()
+        self.save(step, capture(), meta())
+        self._uploader.flush()
+        log.info("saved step %d in %.1f s", step, time.monotonic() - began)
+        raise Temporary("stopped on request", where=self._uri, remedy="run the same command again to continue")
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked.set()

@@ -1,0 +1,91 @@
+"""Stage `evaluate`: judge every phase and the yardsticks on the test split, and write the report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from components.core.stage import Stage, StageConfig
+from components.evaluate.values import Evaluate
+from components.recipes import AnyRecipe
+
+
+class Config(StageConfig):
+    """Values of the stage."""
+
+    uses: ClassVar = ("seed", "recipe", "evaluate")
+
+    seed: int = 0
+    recipe: AnyRecipe
+    evaluate: Evaluate = Evaluate()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Attributes:
+    dataset: Folder made by `prepare`.
+    warmup: Model folder of `warmup`.
+    partial_unfreeze: Model folder of `partial_unfreeze`.
+    end_to_end: Model folder of `end_to_end`.
+    previous: `cases.csv` of an earlier evaluation, to compare with; optional.
+    """
+
+    dataset: Path
+    warmup: Path
+    partial_unfreeze: Path
+    end_to_end: Path
+    previous: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Attributes:
+    metrics: JSON of estimates by system and metric.
+    report: One self-contained HTML file.
+    cases: CSV of every score of every case.
+    """
+
+    metrics: Path
+    report: Path
+    cases: Path
+
+
+def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
+    """Judge, then write the numbers, the cases and the report."""
+    from components.core.data.dataset import Dataset
+    from components.core.report.render import render
+    from components.core.tracking.push import RunLabels
+    from components.core.tracking.tracker import Tracker
+    from components.evaluate.results import cases_csv, metrics
+    from components.evaluate.story import tell
+    from components.evaluate.systems import Judge
+
+    dataset = Dataset.open(inputs.dataset)
+    task = config.recipe.build()
+    values = config.evaluate
+    identity = STAGE.identity(config, inputs)
+    labels = RunLabels(recipe=config.recipe.name, stage=STAGE.name, seed=config.seed)
+    with Tracker(config.runtime, labels) as tracker:
+        judge = Judge(task, dataset, config.seed, config.runtime, values.batch_size, tracker)
+        systems = [judge.untrained()]
+        systems += [judge.phase(name, getattr(inputs, name)) for name in PHASES]
+        if values.baselines:
+            systems += judge.baselines()
+            systems += judge.trained_baselines(identity, outputs.metrics.parent)
+        numbers = metrics(systems, task.headline, config.seed, values.draws)
+        outputs.metrics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        outputs.cases.write_text(cases_csv(systems), encoding="utf-8")
+        report = tell(judge, systems, config, inputs)
+        outputs.report.write_text(render(report), encoding="utf-8")
+
+
+PHASES = ("warmup", "partial_unfreeze", "end_to_end")
+
+STAGE = Stage(
+    name="evaluate",
+    summary="Judge every phase and the yardsticks on the test split, and write the report.",
+    config=Config,
+    inputs=Inputs,
+    outputs=Outputs,
+    run=run,
+)

@@ -1,0 +1,117 @@
+"""What is judged: the model before and after every phase, and the yardsticks beside it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from components.core.checkpoint.artifact import ModelArtifact
+from components.core.data.dataset import Dataset
+from components.core.engine.cache import FeatureCache
+from components.core.engine.device import Device
+from components.core.engine.features import FrozenFeatures, Views
+from components.core.engine.groups import owners
+from components.core.engine.run import Job, train
+from components.core.engine.snapshot import put
+from components.core.engine.training import checkpoint_store
+from components.core.engine.validate import in_order
+from components.core.identity import Identity
+from components.core.runtime import Runtime
+from components.core.tracking.tracker import Tracker
+from components.recipes.contract import CasePrediction, RecipeTask
+
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the results.
+
+    Attributes:
+        name: `untrained`, a phase, or a baseline.
+        cases: One prediction per test sample.
+        history: Training history, one row per epoch; empty where nothing was trained.
+    """
+
+    name: str
+    cases: list[CasePrediction]
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Everything systems are judged with alike."""
+
+    task: RecipeTask
+    dataset: Dataset
+    seed: int
+    runtime: Runtime
+    batch_size: int
+    tracker: Tracker
+
+    def untrained(self) -> System:
+        """The model as the recipe builds it."""
+        return System(UNTRAINED, self._predict(self.task, self.task.build_model(self.seed), {}, shown=set()), [])
+
+    def phase(self, name: str, folder: Path) -> System:
+        """A finished phase's model."""
+        artifact = ModelArtifact.load(folder)
+        cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta["decision"], shown=set())
+        return System(name, cases, artifact.meta["history"])
+
+    def pictures(self, folder: Path, shown: set[str]) -> list[CasePrediction]:
+        """Predictions of a finished phase for some samples, with pictures."""
+        artifact = ModelArtifact.load(folder)
+        found = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta["decision"], shown)
+        return [case for case in found if case.id in shown]
+
+    def baselines(self) -> Iterator[System]:
+        """The recipe's yardsticks that need no training loop."""
+        for baseline in self.task.baselines(self.seed):
+            self.tracker.message(f"baseline {baseline.name}")
+            yield System(baseline.name, baseline.predict(self.dataset), [])
+
+    def trained_baselines(self, identity: Identity, beside: Path) -> Iterator[System]:
+        """The recipe's yardsticks trained by the engine; interrupted, they resume like any phase."""
+        for name, (task, phase) in self.task.trained_baselines().items():
+            own = Identity(f"evaluate.{name}", identity.code, {"phase": phase.model_dump(mode="json")}, identity.inputs)
+            store = checkpoint_store(self.runtime, own.stage, beside)
+            job = Job(task, phase, name, self.seed, self.runtime, self.dataset, None, own, store)
+            result = train(job, self.tracker)
+            model = task.build_model(self.seed)
+            put(model, result.weights)
+            yield System(name, self._predict(task, model, result.decision, shown=set()), result.history)
+
+    def _loaded(self, task: RecipeTask, artifact: ModelArtifact) -> nn.Module:
+        model = task.build_model(self.seed)
+        put(model, artifact.weights)
+        return model
+
+    @torch.no_grad()
+    def _predict(
+        self, task: RecipeTask, model: nn.Module, decision: Mapping[str, str], shown: set[str]
+    ) -> list[CasePrediction]:
+        """Test predictions; every layer is frozen here, so what phases share is computed once for all of them."""
+        device = Device(self.runtime)
+        device.place(model).eval()
+        examples = task.examples(self.dataset, "test")
+        parts = task.parts(model)
+        losses = task.evaluation_losses()
+        prefixes = task.prefixes(model, examples, frozenset(parts), losses)
+        cache = FeatureCache(self.runtime.cache) if self.runtime.cache.enabled else None
+        views = Views.identity(len(examples.ids))
+        features = FrozenFeatures(model, owners(model, parts), prefixes, examples, views, cache, device)
+        cases = []
+        for batch, found in in_order(
+            examples, features, task.fields(losses), self.batch_size, self.runtime.workers, device
+        ):
+            with device.autocast():
+                predicted = {name: value.float().cpu() for name, value in task.predict(model, batch, found).items()}
+            for place, row in enumerate(batch["row"].tolist()):
+                sample = examples.ids[int(row)]
+                one = {name: value[place] for name, value in predicted.items()}
+                cases.append(task.score(self.dataset, sample, one, decision, pictures=sample in shown))
+            self.tracker.heartbeat()
+        return cases

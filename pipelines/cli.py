@@ -1,0 +1,59 @@
+"""`thaw`: the stages, and what needs more than one of them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from components.cli.main import parser, run_command
+from components.cli.values import add_values, resolve
+from components.core.config import merge
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of the console script."""
+    top, commands = parser("thaw")
+    _add_run(commands)
+    _add_params(commands)
+    return run_command(top, argv)
+
+
+def _add_run(commands: Commands) -> None:
+    command = commands.add_parser("run", help="run every stage of a recipe, in order, into one folder")
+    add_values(command)
+    command.add_argument("--data", type=Path, metavar="PATH", help="your data (default: the synthetic data set)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    command.add_argument("--seed", type=int, help="training seed (default: the params file's)")
+    command.add_argument("--store", metavar="URI", help="folder or s3:// prefix for checkpoints (default: in --out)")
+    command.set_defaults(handler=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pipelines.local import Run, output, run_all
+    from pipelines.table import print_results
+
+    values, source = resolve(arguments)
+    if arguments.seed is not None:
+        values = merge(values, {"seed": arguments.seed})
+    if arguments.store is not None:
+        values = merge(values, {"runtime": {"checkpoints": {"store": arguments.store}}})
+    run = Run(arguments.recipe, arguments.size or "tiny", values, source, arguments.data, arguments.out)
+    summary = run_all(run)
+    print_results(summary, output(run, "evaluate", "report"), output(run, "export", "bundle"))
+    return 0
+
+
+def _add_params(commands: Commands) -> None:
+    command = commands.add_parser("params", help="print every value of a recipe at a size, as YAML")
+    add_values(command)
+    command.set_defaults(handler=_params)
+
+
+def _params(arguments: argparse.Namespace) -> int:
+    values, _ = resolve(arguments)
+    sys.stdout.write(yaml.safe_dump(values, sort_keys=False))
+    return 0

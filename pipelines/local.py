@@ -1,0 +1,102 @@
+"""`thaw run`: every stage of a recipe in order, in this process, into one folder."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components import stages
+from components.cli.values import configure
+from components.core.digest import digest_path
+from components.core.stage import execute
+from pipelines.wiring import NODES, Node
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run, and where.
+
+    Attributes:
+        raw: The user's data; None takes the recipe's synthetic data.
+        out: Folder of the run. Running again continues it, or does nothing.
+    """
+
+    recipe: str
+    size: str
+    values: Mapping[str, Any]
+    source: str
+    raw: Path | None
+    out: Path
+
+
+def run_all(run: Run) -> dict[str, Any]:
+    """Run the stages that are not finished yet, and keep `summary.json` true after each.
+
+    Returns:
+        The summary.
+    """
+    run.out.mkdir(parents=True, exist_ok=True)
+    summary = _read_summary(run)
+    for node in NODES:
+        if not node.is_on(run.values):
+            continue
+        began = time.monotonic()
+        ran = _run_stage(run, node)
+        before = summary["stages"].get(node.stage, {})
+        seconds = time.monotonic() - began if ran else before.get("seconds", 0.0)
+        summary["stages"][node.stage] = {"seconds": round(seconds, 3), **_describe(run, node.stage)}
+        _finish_summary(run, summary)
+    return summary
+
+
+def output(run: Run, stage: str, port: str) -> Path:
+    """Where a run keeps an output: `out/<stage>/<port>`, with the ending that its kind has."""
+    return run.out / stage / f"{port}{ENDINGS.get(port, '')}"
+
+
+ENDINGS = {"metrics": ".json", "report": ".html", "cases": ".csv"}
+
+
+def _run_stage(run: Run, node: Node) -> bool:
+    stage = stages.load(node.stage)
+    config = configure(stage, dict(run.values), run.source)
+    inputs = {port: output(run, *source.split(".")) for port, source in node.inputs.items()}
+    if "raw" in node.parameters:
+        inputs["raw"] = run.raw  # type: ignore[assignment]  an optional port
+    outputs = {port.name: output(run, node.stage, port.name) for port in stage.output_ports()}
+    return execute(stage, config, stage.inputs(**inputs), stage.outputs(**outputs))
+
+
+def _describe(run: Run, stage: str) -> dict[str, Any]:
+    """Metrics and digests of a finished stage."""
+    found: dict[str, Any] = {}
+    metrics = output(run, stage, "metrics")
+    if metrics.exists():
+        found["metrics"] = json.loads(metrics.read_text(encoding="utf-8"))
+    for port in stages.load(stage).output_ports():
+        found.setdefault("digests", {})[port.name] = digest_path(output(run, stage, port.name))
+    return found
+
+
+def _read_summary(run: Run) -> dict[str, Any]:
+    fresh = {"recipe": run.recipe, "size": run.size, "seed": run.values.get("seed", 0), "stages": {}}
+    file = run.out / SUMMARY
+    if not file.exists():
+        return fresh
+    before: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return {**fresh, "stages": before.get("stages", {})}
+
+
+def _finish_summary(run: Run, summary: dict[str, Any]) -> None:
+    prepared = output(run, "prepare", "dataset")
+    card = json.loads((prepared / "card.json").read_text(encoding="utf-8"))
+    summary["synthetic"] = card["synthetic"]
+    summary["data"] = summary["stages"]["prepare"]["digests"]["dataset"]
+    partial = run.out / f".{SUMMARY}.unfinished"
+    partial.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(partial, run.out / SUMMARY)

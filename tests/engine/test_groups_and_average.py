@@ -1,0 +1,82 @@
+"""Who trains, in which mode, and how the average follows."""
+
+import pytest
+import torch
+from torch import nn
+
+from components.core.engine.ema import WeightAverage
+from components.core.engine.groups import freeze, optimizer_groups, owners, rates_by_part, set_train_mode
+from components.core.errors import BadInput
+from tests.engine.toy import ToyTask
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return ToyTask().build_model(0)
+
+
+PARTS = ToyTask().parts(nn.Module())
+
+
+def test_every_tensor_has_one_owner(model: nn.Module) -> None:
+    owned = owners(model, PARTS)
+    assert owned["block.1.running_mean"] == "block"
+    assert set(owned) == {n for n, _ in model.named_parameters()} | {n for n, _ in model.named_buffers()}
+
+
+@pytest.mark.parametrize("parts", [{**PARTS, "head": []}, {**PARTS, "again": ["head"]}])
+def test_a_tensor_without_one_part_is_a_fault_of_the_recipe(model: nn.Module, parts: dict[str, list[str]]) -> None:
+    with pytest.raises(ValueError, match="must belong to one part"):
+        owners(model, parts)
+
+
+def test_a_pattern_that_matches_nothing_names_the_parts() -> None:
+    with pytest.raises(BadInput, match="matches no part") as caught:
+        rates_by_part(PARTS, {"head": 1e-3, "blocks.*": 1e-4})
+    assert "head, block, stem, text" in caught.value.remedy
+
+
+def test_later_patterns_win_and_order_is_head_to_stem() -> None:
+    assert rates_by_part(PARTS, {"*": 1e-4, "stem": 1e-5}) == {"head": 1e-4, "block": 1e-4, "stem": 1e-5, "text": 1e-4}
+
+
+def test_frozen_layers_stay_in_eval_mode(model: nn.Module) -> None:
+    freeze(model, owners(model, PARTS), {"head", "block"})
+    model.train()
+    set_train_mode(model)
+    modes = {name: module.training for name, module in model.named_children()}
+    assert modes == {"stem": False, "block": True, "text": False, "head": True}
+    assert not model.stem[2].training, "a dropout beside frozen weights must not drop"
+
+
+def test_vectors_get_no_weight_decay(model: nn.Module) -> None:
+    owned = owners(model, PARTS)
+    freeze(model, owned, {"block"})
+    groups = optimizer_groups(model, owned, {"block": 1e-3}, 0.1)
+    decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    assert decays == {"block.0.weight": 0.1, "block.0.bias": 0.0, "block.1.weight": 0.0, "block.1.bias": 0.0}
+
+
+def test_the_average_follows_in_the_first_steps_and_lags_later() -> None:
+    weight = nn.Parameter(torch.zeros(3))
+    average = WeightAverage({"w": weight}, decay=0.999)
+    with torch.no_grad():
+        weight.fill_(1.0)
+    average.update()
+    assert torch.allclose(average.shadow["w"], torch.full((3,), 0.9)), "the first decay is 1/10"
+    for _ in range(20_000):
+        average.update()
+    with torch.no_grad():
+        weight.fill_(2.0)
+    average.update()
+    assert torch.allclose(average.shadow["w"], torch.full((3,), 1.001), atol=1e-4)
+
+
+def test_applied_averages_are_taken_back_even_after_an_error() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    average = WeightAverage({"w": weight}, decay=0.5)
+    average.shadow["w"].fill_(7.0)
+    with pytest.raises(RuntimeError), average.applied():
+        assert weight.tolist() == [7.0, 7.0]
+        raise RuntimeError
+    assert weight.tolist() == [1.0, 1.0]
