@@ -82,7 +82,9 @@ def set_up_logging(level: str = "info") -> None:
     """
     handler: logging.Handler
     if console().is_terminal:
-        handler = RichHandler(console=console(), show_path=False, markup=False, rich_tracebacks=False)
+        handler = RichHandler(
+            console=console(), show_path=False, log_time_format="%H:%M:%S", markup=False, rich_tracebacks=False
+        )
         handler.setFormatter(RedactingFormatter("%(message)s"))
     else:
         handler = StderrHandler()

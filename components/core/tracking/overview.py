@@ -133,7 +133,7 @@ def _listing(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _table(title: str, rows: Iterator[tuple[str, str]]) -> Table:
-    table = Table(title=Text(title), title_justify="left", show_header=False, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
