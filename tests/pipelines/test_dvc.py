@@ -41,6 +41,9 @@ for port, path in ports.items():
     else:
         path.mkdir()
         (path / "content").write_text(stage)
+        history = [{{"epoch": 0.0, "train/loss": 2.0}}, {{"epoch": 1.0, "train/loss": 1.0}}]
+        meta = {{"history": history, "recipe": {{"lists": [{{"a": 1}}]}}}}
+        (path / "model.json").write_text(json.dumps({{"meta": meta}}))
 """
 
 STAGES = ["prepare", "warmup", "partial-unfreeze", "end-to-end", "evaluate", "export"]
@@ -112,7 +115,10 @@ def test_metrics_and_plots_are_declared(clone: Path) -> None:
     assert sorted(shown) == [
         f"work/freqmedclip/{stage}/metrics.json" for stage in ("end_to_end", "evaluate", "partial_unfreeze", "warmup")
     ]
-    assert "work/freqmedclip/evaluate/cases.csv" in _dvc("plots", "show", "--json")
+    drawn = json.loads(_dvc("plots", "show", "--json"))["data"]
+    assert sorted(drawn) == ["loss of freqmedclip", "work/freqmedclip/evaluate/cases.csv"]
+    points = [point for one in drawn["loss of freqmedclip"] for point in one["content"]["data"]["values"]]
+    assert sorted(point["train/loss"] for point in points if "train/loss" in point) == [1.0] * 3 + [2.0] * 3
 
 
 def test_the_shipped_configuration_holds_a_remote_and_no_secret() -> None:

@@ -1,0 +1,112 @@
+"""`thaw pipeline`: the whole graph with the real components' command lines, and what is refused."""
+
+import json
+import textwrap
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components import stages
+from components.core.digest import digest_path
+from components.core.errors import BadInput
+from pipelines import commands
+from pipelines.graph import build
+from pipelines.wiring import NODES
+
+DIGEST = "sha256:" + "a" * 64
+
+STAGE = """
+    import json, pathlib, sys
+    stage, recipe, *options = sys.argv[1:]
+    ports = dict(zip(options[::2], options[1::2]))
+    given, output = json.loads(ports.pop("--executor-input")), pathlib.Path(ports.pop("--executor-output"))
+    values = json.loads(ports.pop("--values"))
+    if values.get("fail") == stage:
+        sys.exit(2)
+    declared = given["outputs"]["artifacts"]
+    made = {"--" + port.replace("_", "-"): one["artifacts"][0]["uri"] for port, one in declared.items()}
+    read = {port: path for port, path in ports.items() if port not in made}
+    assert all(ports[port] == uri for port, uri in made.items()), (ports, made)
+    assert all(pathlib.Path(path).exists() for path in read.values()), read
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for uri in made.values():
+        pathlib.Path(uri).write_text(json.dumps({"stage": stage, "recipe": recipe, "read": read, "values": values}))
+    output.write_text(json.dumps({"artifacts": declared}))
+"""
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What stands in for the image: another `python -m components`, found before the real one."""
+    package = tmp_path / "image" / "components"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(textwrap.dedent(STAGE))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "build", partial(build, narrow=lambda _, params: params))
+    return {"PYTHONPATH": str(package.parent)}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_whole_graph_runs_through_the_real_command_lines(tmp_path: Path, container: dict[str, str]) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "image.png").write_bytes(b"1")
+    values = {"seed": 1, "ema": None, "quote": 'it\'s "one" word'}
+    result = commands.run_command("toy", values, raw, tmp_path / "run", environment=container)
+    assert result.status == "succeeded", result.failure
+    assert list(result.outputs) == list(stages.NAMES)
+    prepared = read(result.outputs["prepare"]["dataset"])
+    assert prepared["read"] == {"--raw": str(raw)}
+    assert prepared["values"] == values
+    for node in NODES:
+        found = read(next(iter(result.outputs[node.stage].values())))
+        expected = {f"--{port.replace('_', '-')}": source.split(".") for port, source in node.inputs.items()}
+        assert {p: v for p, v in found["read"].items() if p != "--raw"} == {
+            port: str(result.outputs[stage][output]) for port, (stage, output) in expected.items()
+        }
+    ir = next(iter(yaml.safe_load_all((tmp_path / "run" / "toy.yaml").read_text(encoding="utf-8"))))
+    assert ir["pipelineInfo"]["name"] == "thaw-toy"
+
+
+def test_a_failing_stage_ends_the_run_under_its_own_name(tmp_path: Path, container: dict[str, str]) -> None:
+    result = commands.run_command("toy", {"fail": "end_to_end"}, tmp_path, tmp_path / "run", environment=container)
+    assert result.failure is not None
+    assert (result.failure.task, result.exit_code) == ("end_to_end", 2)
+    assert list(result.outputs) == ["prepare", "warmup", "partial_unfreeze"]
+
+
+def test_the_raw_data_is_pinned_by_content(tmp_path: Path, container: dict[str, str]) -> None:
+    (tmp_path / "one.png").write_bytes(b"1")
+    assert commands._raw_arguments(tmp_path / "one.png") == {
+        "raw": str(tmp_path / "one.png"),
+        "raw_digest": digest_path(tmp_path / "one.png"),
+    }
+
+
+def test_what_cannot_run_is_refused(tmp_path: Path, container: dict[str, str]) -> None:
+    with pytest.raises(BadInput, match="does not exist"):
+        commands.run_command("toy", {}, tmp_path / "absent", tmp_path / "run")
+    with pytest.raises(BadInput, match="no runner"):
+        commands.run_command("toy", {}, None, tmp_path / "run", runner="podman")  # type: ignore[arg-type]
+
+
+def test_compiling_for_a_cluster_pins_the_images(tmp_path: Path, container: dict[str, str]) -> None:
+    output = commands.compile_command("toy", {}, f"r/gpu@{DIGEST}", tmp_path / "deep" / "toy.yaml", f"r/cpu@{DIGEST}")
+    text = output.read_text(encoding="utf-8")
+    assert text.count(f"r/cpu@{DIGEST}") == 1
+    assert text.count(f"r/gpu@{DIGEST}") == len(NODES) - 1
+
+
+@pytest.mark.parametrize("image", ["r/gpu", "r/gpu:1.0", "r/gpu@sha256:abc", f"@{DIGEST}", f"r/gpu@{DIGEST} "])
+def test_an_image_without_a_digest_is_refused(tmp_path: Path, container: dict[str, str], image: str) -> None:
+    with pytest.raises(BadInput, match="pinned by its digest"):
+        commands.compile_command("toy", {}, image, tmp_path / "toy.yaml")
+    with pytest.raises(BadInput, match="pinned by its digest"):
+        commands.compile_command("toy", {}, f"r/gpu@{DIGEST}", tmp_path / "toy.yaml", image)
