@@ -58,13 +58,13 @@ class Judge:
     def phase(self, name: str, folder: Path) -> System:
         """A finished phase's model."""
         artifact = ModelArtifact.load(folder)
-        cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta["decision"], shown=set())
-        return System(name, cases, artifact.meta["history"])
+        cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown=set())
+        return System(name, cases, list(artifact.meta.history))
 
     def pictures(self, folder: Path, shown: set[str]) -> list[CasePrediction]:
         """Predictions of a finished phase for some samples, with pictures."""
         artifact = ModelArtifact.load(folder)
-        found = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta["decision"], shown)
+        found = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown)
         return [case for case in found if case.id in shown]
 
     def baselines(self) -> Iterator[System]:

@@ -43,20 +43,10 @@ class Outputs:
 
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Train the phase."""
-    from components.core.engine.training import run_phase  # noqa: PLC0415  torch is imported when the stage runs
+    from components.core.engine.training import PhaseFiles, run_phase
 
-    run_phase(
-        task=config.recipe.build(),
-        recipe=config.recipe,
-        phase=config.partial_unfreeze,
-        seed=config.seed,
-        runtime=config.runtime,
-        identity=STAGE.identity(config, inputs),
-        dataset=inputs.dataset,
-        start=inputs.weights,
-        model=outputs.model,
-        metrics=outputs.metrics,
-    )
+    files = PhaseFiles(inputs.dataset, inputs.weights, outputs.model, outputs.metrics)
+    run_phase(config.recipe, config.partial_unfreeze, config.seed, config.runtime, STAGE.identity(config, inputs), files)
 
 
 STAGE = Stage(

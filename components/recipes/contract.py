@@ -7,7 +7,7 @@ A recipe has a light side (values, reading, synthetic data: no torch, runs in th
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,16 +47,21 @@ class RawCase:
     near_duplicate_of: str = "image"
 
 
+@runtime_checkable
 class DataSource(Protocol):
     """A recipe's `data:` section."""
 
     def read(self, raw: Path) -> list[RawCase]:
         """List the cases of a folder or file. Structural faults raise BadInput before anything is decoded."""
 
-    def synthesize(self, folder: Path) -> None:
-        """Write the embedded synthetic data set, in a layout that `read` accepts and labelled synthetic."""
+    def synthesize(self, folder: Path) -> "DataSource":
+        """Write the embedded synthetic data set, labelled synthetic, and return the section that reads it.
+
+        What it shows may need other values (prompts, label names) than the user's own data.
+        """
 
 
+@runtime_checkable
 class Recipe(Protocol):
     """A member of the tagged union in `components.recipes`."""
 
@@ -86,6 +91,7 @@ class CasePrediction:
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Baseline(Protocol):
     """A yardstick printed beside every table: fitted on the train split, scored like the model."""
 

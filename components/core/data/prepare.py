@@ -54,8 +54,8 @@ class Source(Protocol):
     def read(self, raw: Path) -> Sequence[Case]:
         """List the cases."""
 
-    def synthesize(self, folder: Path) -> None:
-        """Write the embedded synthetic data set."""
+    def synthesize(self, folder: Path) -> "Source":
+        """Write the embedded synthetic data set, and return the section that reads it."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if raw is None:
-            source.synthesize(folder / SYNTHETIC_RAW)
+            source = source.synthesize(folder / SYNTHETIC_RAW)
         _write(source, raw or folder / SYNTHETIC_RAW, split, quarantine, folder, recipe, workers, progress)
     except BaseException:
         shutil.rmtree(folder)

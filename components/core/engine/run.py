@@ -265,13 +265,13 @@ class PhaseRun:
         else:
             put(self._model, trainee.effective())
         optimizer = trainee.capture()["optimizer"] if self._job.phase.handoff.optimizer == "keep" else None
-        inherited = self._job.start.meta if self._job.start else {}
+        inherited = self._job.start.meta if self._job.start else None
         return Result(
             weights={name: value.detach().cpu() for name, value in self._model.state_dict().items()},
             optimizer={name: value.cpu() for name, value in optimizer.items()} if optimizer is not None else None,
             history=progress.history,
-            summary=validation.summary if validation else inherited.get("summary", {}),
-            decision=validation.decision if validation else inherited.get("decision", {}),
+            summary=validation.summary if validation else dict(inherited.metrics) if inherited else {},
+            decision=validation.decision if validation else dict(inherited.decision) if inherited else {},
             steps=progress.step,
             inexact=self._inexact,
             environment=self._device.fingerprint(),

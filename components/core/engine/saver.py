@@ -5,16 +5,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
 
 from torch import Tensor
 
-from components.core.checkpoint import Checkpoints, Lease, Uploader
+from components.core.checkpoint.failures import refuse_failed
+from components.core.checkpoint.lease import hold
+from components.core.checkpoint.repository import Checkpoints
+from components.core.checkpoint.uploader import Uploader
 from components.core.engine.snapshot import Groups
 from components.core.engine.step import NonFinite
-from components.core.errors import BadInput, Temporary
+from components.core.errors import Temporary
 from components.core.identity import Identity, require_exact, require_same
 from components.core.runtime import Runtime
 from components.core.store import open_store
@@ -47,36 +51,38 @@ class Saver:
         self._tracker = tracker
         self._store = open_store(uri)
         self._asked = threading.Event()
-        self._before: Any = None
+        self._open = ExitStack()
 
     def __enter__(self) -> "Saver":
         settings = self._runtime.checkpoints
-        self._lease = Lease(self._store, ttl=settings.lease_seconds)
-        self._lease.acquire()
-        self._checkpoints = Checkpoints(self._store, keep_last=settings.keep_last, lease=self._lease)
-        self._uploader = Uploader(self._checkpoints, on_saved=self._tracker.checkpoint_saved)
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._ask)
+        with ExitStack() as stack:
+            lease = stack.enter_context(hold(self._store, ttl=settings.lease_seconds))
+            self._checkpoints = Checkpoints(
+                self._store, keep_last=settings.keep_last, lease=lease, on_saved=self._tracker.checkpoint_saved
+            )
+            self._uploader = stack.enter_context(Uploader(self._checkpoints))
+            if threading.current_thread() is threading.main_thread():
+                stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, self._ask))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._before)
         try:
-            self._uploader.close()
             if isinstance(error, NonFinite):
+                self._tracker.nonfinite()
+                self._uploader.flush()
                 self._checkpoints.mark_failed(self._identity.digest, str(error))
         finally:
-            self._lease.release()
+            self._open.__exit__(kind, error, trace)
 
     def newest(self, environment: Mapping[str, str]) -> Found | None:
         """The checkpoint to continue from, after making sure that it is this run's."""
         if self._runtime.restart:
             self._checkpoints.clear()
             return None
-        self._refuse_known_failure()
+        refuse_failed(self._store, self._identity.digest)
         checkpoint = self._checkpoints.load_newest()
         if checkpoint is None:
             return None
@@ -88,15 +94,6 @@ class Saver:
         allow = self._runtime.allow_inexact
         inexact = require_exact(environment, checkpoint.meta["environment"], allow)
         return Found(checkpoint.tensors, checkpoint.meta, [*checkpoint.meta["inexact"], *inexact])
-
-    def _refuse_known_failure(self) -> None:
-        failure = self._checkpoints.failed()
-        if failure is not None and failure.digest == self._identity.digest:
-            raise BadInput(
-                f"this very run failed before, and would fail again: {failure.reason}",
-                where=self._uri,
-                remedy="change its data or values, or pass --restart",
-            )
 
     def due(self, step: int) -> bool:
         """Is a checkpoint due after this step?"""

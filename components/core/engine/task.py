@@ -6,7 +6,7 @@ accumulation, micro-batch halving and the naming of a non-finite sample are exac
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:  # annotations only: Config classes import this module's neighbours without torch
     from collections.abc import Callable
@@ -23,6 +23,7 @@ ViewKey: TypeAlias = tuple[int, ...]
 """Integers that decide a sample's augmentation, and nothing else does. The empty tuple is the identity view."""
 
 
+@runtime_checkable
 class Examples(Protocol):
     """The samples of one split, loadable in any order."""
 

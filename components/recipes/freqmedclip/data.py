@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.core.config import Values
-from components.core.data.dataset import Row
+from components.core.data.dataset import Dataset, Row
 from components.core.data.images import read_image
 from components.core.data.labels import name_labels
 from components.core.data.layouts.detect import find
@@ -33,6 +33,9 @@ PROMPTS = {
     synthetic.SPICULATED_MASS: "a bright spiculated mass in the ultrasound image",
 }
 """Prompts of the synthetic data set."""
+
+CAPTIONS = {ANY: "{prompt}, in {stratum} tissue"}
+"""Caption templates of the synthetic data set."""
 
 
 class FreqMedClipData(Values):
@@ -101,9 +104,10 @@ class FreqMedClipData(Values):
         """Prompt by mask value, for the card."""
         return {str(value): text for value, text in sorted(self.prompts.items())}
 
-    def synthesize(self, folder: Path) -> None:
-        """Write the synthetic data set, in the layout `csv`."""
+    def synthesize(self, folder: Path) -> "FreqMedClipData":
+        """Write the synthetic data set, in the layout `csv`; what reads it has that data set's own two prompts."""
         synthetic.write(self.synthetic, folder)
+        return FreqMedClipData(layout="csv", prompts=PROMPTS, captions=CAPTIONS, synthetic=self.synthetic)
 
     def read(self, raw: Path) -> list[RawCase]:
         """List the cases of a raw folder; arrays are `image` [h, w, 3] and `mask` [h, w], native size, uint8.
@@ -202,3 +206,8 @@ def samples(rows: Iterable[Row], prompts: Mapping[int, str]) -> list[Sample]:
         for row in rows
         for value in sorted(prompts)
     ]
+
+
+def prompts_of(dataset: Dataset) -> dict[int, str]:
+    """Prompt by mask value, as the dataset was prepared: the synthetic one has its own."""
+    return {int(value): text for value, text in dataset.card.label_names.items()}
