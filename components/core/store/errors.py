@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from components.core.errors import ThawError
+from components.core.errors import BadInput, ThawError
 
 
 class NotFound(ThawError):
@@ -19,3 +19,14 @@ class Conflict(ThawError):
     """
 
     exit_code: ClassVar[int] = 2
+
+
+class TooLarge(BadInput):
+    """An object is larger than its reader expects: not what Thaw wrote there."""
+
+    def __init__(self, size: int, limit: int, where: str) -> None:
+        super().__init__(
+            f"{size} bytes where at most {limit} were expected",
+            where=where,
+            remedy="this is not what Thaw wrote there, or it was damaged",
+        )

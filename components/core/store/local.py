@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from components.core.errors import BadInput
 from components.core.store import durable
-from components.core.store.errors import Conflict, NotFound
+from components.core.store.errors import Conflict, NotFound, TooLarge
 from components.core.store.locking import locked
 from components.core.store.protocol import Entry, Versioned, check_key, writer_of
 
@@ -35,11 +34,7 @@ class LocalStore:
                 with path.open("rb") as stream:
                     status = os.fstat(stream.fileno())
                     if limit is not None and status.st_size > limit:
-                        raise BadInput(
-                            f"{status.st_size} bytes where at most {limit} were expected",
-                            where=str(path),
-                            remedy="this is not a file Thaw wrote there, or it was damaged",
-                        )
+                        raise TooLarge(status.st_size, limit, str(path))
                     return Versioned(stream.read(), _version(status))
             except FileNotFoundError as error:
                 raise self._absent(key) from error

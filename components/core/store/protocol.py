@@ -56,7 +56,7 @@ class Store(Protocol):
 
         Raises:
             NotFound: There is no such object.
-            BadInput: It is larger than `limit` bytes.
+            TooLarge: It is larger than `limit` bytes.
         """
 
     def get_versioned(self, key: str, *, limit: int | None = None) -> Versioned:

@@ -26,7 +26,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from components.core.errors import BadInput, Temporary, ThawError
-from components.core.store.errors import Conflict, NotFound
+from components.core.store.errors import Conflict, NotFound, TooLarge
 from components.core.store.probe import probe_conditional_writes
 from components.core.store.protocol import Entry, Versioned, check_key, writer_of
 from components.core.store.retry import Retry, Transient
@@ -81,11 +81,7 @@ class S3Store:
             with answer["Body"] as body:
                 size = int(answer["ContentLength"])
                 if limit is not None and size > limit:
-                    raise BadInput(
-                        f"{size} bytes where at most {limit} were expected",
-                        where=where,
-                        remedy="this is not an object Thaw wrote there, or it was damaged",
-                    )
+                    raise TooLarge(size, limit, where)
                 return Versioned(body.read(), answer["ETag"])
 
         return self._call("get_object", key, attempt)
