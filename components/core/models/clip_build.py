@@ -84,7 +84,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _text_folder(text: dict[str, Any], folder: Path) -> Path:
     """Where the text tower's own config.json lies: never a name to be fetched."""
-    name = text["hf_model_name"]
+    name = str(text["hf_model_name"])
     candidates = [folder / name, folder, *([BUNDLED] if name in BUNDLED_TEXT else [])]
     for candidate in candidates:
         if (candidate / "config.json").is_file():

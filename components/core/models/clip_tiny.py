@@ -3,6 +3,7 @@
 import json
 import math
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ SHARED_PIECES = (PAD, UNKNOWN, START, END, *".,a", "an", "the", "of", "in", "on"
 class ConvStem(nn.Module):
     """Patch embedding by stride-2 convolutions with group norm and GELU (Xiao et al. 2021, Early Convolutions).
 
-    A drop-in for timm's PatchEmbed. Group norm, because a batch norm would let one sample's tokens depend on the
-    others of its batch.
+    A drop-in for timm's PatchEmbed. Kernels of 4, so that a token's receptive field is centred on its patch. Group
+    norm, because a batch norm would let one sample's tokens depend on the others of its batch.
     """
 
     def __init__(self, img_size: int, patch_size: int, in_chans: int, embed_dim: int, **_: Any) -> None:
@@ -37,8 +38,8 @@ class ConvStem(nn.Module):
         steps = int(math.log2(patch_size))
         widths = [in_chans, *(max(embed_dim >> (steps - 1 - step), GROUP) for step in range(steps))]
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
-            convolution = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+        for before, after in pairwise(widths):
+            convolution = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False)
             layers += [convolution, nn.GroupNorm(after // GROUP, after), nn.GELU()]
         self.layers = nn.Sequential(*layers)
         self.grid_size = (img_size // patch_size,) * 2

@@ -148,7 +148,9 @@ def read_tensors(source: Path) -> dict[str, Tensor]:
         return _read_safetensors(source)
     if source.suffix in PICKLED:
         return _unwrap(_read_pickled(source), source)
-    raise BadInput(f"unknown kind of checkpoint {source.suffix!r}", where=str(source), remedy="give .pth or .safetensors")
+    raise BadInput(
+        f"unknown kind of checkpoint {source.suffix!r}", where=str(source), remedy="give .pth or .safetensors"
+    )
 
 
 def _read_safetensors(source: Path) -> dict[str, Tensor]:

@@ -43,7 +43,8 @@ class SamTower(nn.Module):
             tokens = tokens + encoder.pos_embed
         for block in encoder.blocks:
             tokens = block(tokens)
-        return tokens.permute(0, 3, 1, 2).contiguous()
+        features: Tensor = tokens.permute(0, 3, 1, 2).contiguous()
+        return features
 
     def neck(self, trunk: Float[Tensor, "b c g g"]) -> Float[Tensor, "b e g g"]:
         """The rest of the image encoder: the image embedding."""
@@ -79,14 +80,14 @@ class SamTower(nn.Module):
         if shown is None:
             raise BadInput("SAM needs boxes or points", where="prompts", remedy="choose geometry boxes, points or both")
         count = shown.shape[1]
-        sparse = self._sparse(boxes, points, count)
+        sparse = self._sparse(boxes, points)
         dense = F.interpolate(mask_logits, (self.mask_size,) * 2, mode="bilinear", align_corners=False)
         dense = self.model.prompt_encoder.mask_downscaling(dense).repeat_interleave(count, dim=0)
         masks = self._predict(embedding.repeat_interleave(count, dim=0) + dense, sparse)
-        return masks.unflatten(0, (-1, count))
+        return masks.reshape(-1, count, self.mask_size, self.mask_size)
 
     def _sparse(
-        self, boxes: Float[Tensor, "b k 4"] | None, points: Float[Tensor, "b k 2"] | None, count: int
+        self, boxes: Float[Tensor, "b k 4"] | None, points: Float[Tensor, "b k 2"] | None
     ) -> Float[Tensor, "bk p e"]:
         """Tokens of the points and boxes of every prompt."""
         encoder = self.model.prompt_encoder

@@ -61,7 +61,7 @@ class WaveletStream(nn.Module):
         channels = image.shape[1]
         filters = self.filters.repeat(channels, 1, 1, 1)
         bands = F.conv2d(_periodic(image, length // 2 - 1), filters, stride=2, groups=channels)
-        return bands.unflatten(1, (channels, 4))
+        return bands.reshape(len(image), channels, 4, *bands.shape[-2:])
 
     def bands(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
         """|LH|, |HL| and |HH| of the luminance at the fixed scale, at half resolution.
@@ -70,7 +70,8 @@ class WaveletStream(nn.Module):
             image: RGB in [0, 1].
         """
         grey = (image * self.luminance).sum(dim=1, keepdim=True)
-        return self(grey)[:, 0, 1:].abs() * self.scale
+        details: Tensor = self(grey)[:, 0, 1:]
+        return details.abs() * self.scale
 
     def high_frequency(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """The same bands resized (bilinear) to the size of the image."""
@@ -83,7 +84,9 @@ def _orthogonal(name: str) -> Any:
     except ValueError as error:
         raise BadInput(f"unknown wavelet {name!r}", where="wavelet", remedy="take one of pywt.wavelist()") from error
     if not wavelet.orthogonal:
-        raise BadInput(f"the wavelet {name!r} is not orthogonal", where="wavelet", remedy="take haar, dbN, symN or coifN")
+        raise BadInput(
+            f"the wavelet {name!r} is not orthogonal", where="wavelet", remedy="take haar, dbN, symN or coifN"
+        )
     return wavelet
 
 

@@ -1,0 +1,260 @@
+"""FreqMedClip as the engine trains it: frozen prefixes, loss terms, validation and its choice of mask."""
+
+import difflib
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from components.core.augment.joint import Augment
+from components.core.config import canonical
+from components.core.data.dataset import Dataset
+from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
+from components.core.errors import BadInput
+from components.core.losses.contrastive import silent_directions
+from components.recipes.freqmedclip.data import prompts_of, samples
+from components.recipes.freqmedclip.examples import SegmentationExamples
+from components.recipes.freqmedclip.measures import measure_sample
+from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
+from components.recipes.freqmedclip.model_config import ModelConfig
+from components.recipes.freqmedclip.terms import TERMS, Scene
+
+CANDIDATES = ("saliency", "sam", "mean")
+"""Masks that validation chooses from; of equals, the first."""
+
+HALF = 0.5
+
+
+class FreqMedClipTask:
+    """The training side of the recipe.
+
+    Args:
+        config: The model.
+        augment: Views of the train split.
+        seed: Of the augmentation.
+    """
+
+    monitor = "dice"
+
+    def __init__(self, config: ModelConfig, augment: Augment, seed: int = 0) -> None:
+        self.config = config
+        self.augment = augment
+        self.seed = seed
+
+    def build_model(self, seed: int) -> FreqMedClip:
+        """The model on the CPU; random parts are a pure function of the seed."""
+        return build_model(self.config, seed)
+
+    def parts(self, model: nn.Module) -> dict[str, list[str]]:
+        """Layer groups from head to stem."""
+        return model_parts(cast(FreqMedClip, model))
+
+    def examples(self, dataset: object, split: str) -> SegmentationExamples:
+        """One row per case and target of a split."""
+        prepared = cast(Dataset, dataset)
+        return SegmentationExamples(
+            prepared,
+            samples(prepared.rows(split), prompts_of(prepared)),
+            size=self.config.image_size,
+            sam_size=self.config.sam.image_size,
+            augment=self.augment,
+            seed=self.seed,
+        )
+
+    def check(self, losses: Mapping[str, float], examples: Examples) -> None:
+        """Refuse unknown terms, negative weights, and a contrastive term without anything to contrast.
+
+        Raises:
+            BadInput: Naming the term.
+        """
+        for name, weight in losses.items():
+            if name not in TERMS:
+                near = difflib.get_close_matches(name, TERMS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise BadInput(f"unknown loss {name!r}{hint}", where="losses", remedy=f"choose from {sorted(TERMS)}")
+            if weight < 0:
+                raise BadInput(f"the weight of {name!r} is {weight}", where=f"losses.{name}", remedy="use 0 or more")
+        captions = cast(SegmentationExamples, examples).captions
+        if _needs(losses, "captions") and len(captions) < 2:
+            raise BadInput(
+                f"the contrastive loss needs two distinct captions, the train split has {len(captions)}",
+                where="losses.contrastive",
+                remedy="give captions that differ, or weigh the loss 0",
+            )
+
+    def couples(self, losses: Mapping[str, float]) -> str:
+        """The contrastive term compares the samples of a batch."""
+        coupled = _needs(losses, "captions")
+        return f"{', '.join(coupled)}: each sample's negatives are the rest of its batch" if coupled else ""
+
+    def fields(self, losses: Mapping[str, float]) -> frozenset[str]:
+        """The frequency stream always reads the picture."""
+        return frozenset({"image", "mask"} | ({"caption"} if _needs(losses, "captions") else set()))
+
+    def prefixes(
+        self, model: nn.Module, examples: Examples, frozen: frozenset[str], losses: Mapping[str, float]
+    ) -> list[Prefix]:
+        """Texts once per table, vision up to the first trainable block or the injection, SAM's image encoder.
+
+        Raises:
+            BadInput: The text tower or SAM's image encoder is to train: both stay frozen in this recipe.
+        """
+        for part in {"text", "sam.trunk"} - frozen:
+            raise BadInput(f"{part} cannot train in this recipe", where="trainable", remedy=f"leave {part} out")
+        network, rows = cast(FreqMedClip, model), cast(SegmentationExamples, examples)
+        found = [self._texts(network, "prompt", rows.prompts)]
+        if _needs(losses, "captions"):
+            found.append(self._texts(network, "caption", rows.captions))
+        if "vision.embed" in frozen:
+            found.append(self._vision(network, frozen))
+        if _needs(losses, "masks"):
+            found.append(self._sam(network, frozen))
+        return found
+
+    def _texts(self, model: FreqMedClip, name: str, texts: list[str]) -> Prefix:
+        return Prefix(
+            name=name,
+            parts=("text",),
+            fields=frozenset({"ids"}),
+            compute=lambda table: model.clip.text(table["ids"]),
+            table={"ids": model.clip.tokenise(texts)},
+            index=name,
+            signature=canonical(self.config.clip.model_dump(mode="json")),
+        )
+
+    def _vision(self, model: FreqMedClip, frozen: frozenset[str]) -> Prefix:
+        blocks = range(model.injection)
+        end = next((block for block in blocks if f"vision.blocks.{block}" not in frozen), model.injection)
+        return Prefix(
+            name=f"vision:{end}",
+            parts=("vision.embed", *(f"vision.blocks.{block}" for block in range(end))),
+            fields=frozenset({"image"}),
+            compute=lambda batch: model.clip.entering(batch["image"], end),
+            signature=canonical([self.config.clip.model_dump(mode="json"), self.config.image_size]),
+        )
+
+    def _sam(self, model: FreqMedClip, frozen: frozenset[str]) -> Prefix:
+        whole = "sam.neck" in frozen
+        tower = model.sam
+        return Prefix(
+            name="sam:embedding" if whole else "sam:trunk",
+            parts=("sam.trunk", "sam.neck") if whole else ("sam.trunk",),
+            fields=frozenset({"sam_image"}),
+            compute=lambda batch: tower.embed(batch["sam_image"]) if whole else tower.trunk(batch["sam_image"]),
+            signature=canonical(self.config.sam.model_dump(mode="json")),
+        )
+
+    def objective(self, model: nn.Module, batch: Batch, features: Features, losses: Mapping[str, float]) -> Objective:
+        """Weighted terms per sample; what no term needs is not computed."""
+        network = cast(FreqMedClip, model)
+        saliency = _saliency(network, batch, features)
+        scene = Scene(
+            saliency=self._at_image_size(saliency.refined),
+            truth=batch["mask"][:, 0],
+            alpha=network.fusion_gate.fusion_alpha,
+            image=saliency.image,
+            constants=self.config.objectives,
+            caption=features.get("caption"),
+            caption_index=batch.get("caption"),
+            mask=self._masks(network, saliency, features, training=True) if _needs(losses, "masks") else None,
+        )
+        terms = {name: weight * TERMS[name].value(scene) for name, weight in losses.items() if weight > 0}
+        scalars = {"fusion_alpha": float(scene.alpha.detach())}
+        if _needs(losses, "captions"):
+            scalars["contrastive_silent_directions"] = float(silent_directions(batch["caption"]))
+        return Objective(terms, scalars)
+
+    def evaluation_losses(self) -> dict[str, float]:
+        """What a full prediction needs: SAM."""
+        return {"seg": 1.0, "sam_seg": 1.0}
+
+    @torch.no_grad()
+    def predict(self, model: nn.Module, batch: Batch, features: Features) -> dict[str, Tensor]:
+        """Probabilities [b, s, s] of the candidate masks; without SAM's features the saliency alone.
+
+        An empty saliency gives an empty SAM mask, and so an empty mean.
+        """
+        network = cast(FreqMedClip, model)
+        saliency = _saliency(network, batch, features)
+        found = {"saliency": self._at_image_size(saliency.refined).float().sigmoid()}
+        if features.keys() & {"sam:embedding", "sam:trunk"}:
+            found["sam"] = self._masks(network, saliency, features, training=False).float().sigmoid()
+            found["mean"] = (found["saliency"] + found["sam"]) / 2
+        return found
+
+    def measure(
+        self,
+        model: nn.Module,
+        batch: Batch,
+        features: Features,
+        losses: Mapping[str, float],
+    ) -> dict[str, Tensor]:
+        """Metrics [b] of each candidate mask at the image size; NaN where a sample leaves one undefined."""
+        candidates = self.predict(model, batch, features)
+        truth = batch["mask"][:, 0].cpu().numpy() > HALF
+        values: dict[str, list[float]] = {}
+        for place, wanted in enumerate(truth):
+            probabilities = {name: value[place].cpu().numpy() for name, value in candidates.items()}
+            for name, value in measure_sample(probabilities, wanted, self.config.prompting).items():
+                values.setdefault(name, []).append(value)
+        measured = {name: torch.tensor(column) for name, column in values.items()}
+        alpha = cast(FreqMedClip, model).fusion_gate.fusion_alpha
+        return {**measured, "fusion_alpha": alpha.detach().cpu().expand(len(truth)).clone()}
+
+    def summarise(self, measured: dict[str, Tensor]) -> dict[str, float]:
+        """Means over the samples that define them; `dice` and `iou` are those of the best candidate.
+
+        Raises:
+            BadInput: No sample has anything to segment.
+        """
+        means = {name: float(np.nanmean(column)) for name, column in _defined(measured).items()}
+        best = self._best(means)
+        if best is None:
+            raise BadInput(
+                "no validation sample holds its target, so nothing tells a good model",
+                where="validation split",
+                remedy="prepare with more cases, or with another split seed",
+            )
+        return {**means, "dice": means[f"dice_{best}"], "iou": means[f"iou_{best}"]}
+
+    def decide(self, summary: Mapping[str, float]) -> dict[str, str]:
+        """The mask that the validation split prefers."""
+        return {"mask": self._best(summary) or CANDIDATES[0]}
+
+    @staticmethod
+    def _best(means: Mapping[str, float]) -> str | None:
+        present = [name for name in CANDIDATES if f"dice_{name}" in means]
+        return max(present, key=lambda name: means[f"dice_{name}"], default=None)
+
+    def _masks(
+        self, model: FreqMedClip, saliency: Saliency, features: Features, *, training: bool
+    ) -> Float[Tensor, "b s s"]:
+        trunk = features.get("sam:trunk")
+        embedding = features["sam:embedding"] if trunk is None else model.sam.neck(trunk)
+        return self._at_image_size(model.masks(embedding, saliency.refined, training=training))
+
+    def _at_image_size(self, logits: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b s s"]:
+        size = (self.config.image_size,) * 2
+        return F.interpolate(logits, size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def _saliency(model: FreqMedClip, batch: Batch, features: Features) -> Saliency:
+    """Saliency from the cached tokens, where there are some."""
+    for name, tokens in features.items():
+        if name.startswith("vision:"):
+            return model.saliency(batch["image"], features["prompt"], tokens, int(name.removeprefix("vision:")))
+    return model.saliency(batch["image"], features["prompt"])
+
+
+def _needs(losses: Mapping[str, float], what: str) -> list[str]:
+    """Terms of positive weight that need `masks` or `captions`."""
+    return [name for name, weight in losses.items() if weight > 0 and name in TERMS and getattr(TERMS[name], what)]
+
+
+def _defined(measured: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Columns with at least one number."""
+    return {name: column for name, column in measured.items() if not bool(column.isnan().all())}
