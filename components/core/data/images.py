@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Integer, Shaped, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from components.core.data.intensity import to_uint8
 from components.core.data.quarantine import Unreadable
@@ -102,7 +102,7 @@ def _decode(path: Path, *, palette: bool = False) -> Shaped[np.ndarray, "h w *c"
         raise Unreadable("does not exist", where=path) from error
     # What Pillow raises for damaged files, by format; UnidentifiedImageError is an OSError.
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, struct.error, zlib.error) as error:
-        raise Unreadable(f"is not a readable picture ({_first_line(error)})", where=path) from error
+        raise Unreadable(f"is not a readable picture ({_reason(error, path)})", where=path) from error
 
 
 def _pixels(file: Image.Image, path: Path, palette: bool) -> Shaped[np.ndarray, "h w *c"]:
@@ -124,6 +124,8 @@ def _too_large(path: Path) -> Unreadable:
     return Unreadable(f"has more than {MAX_PIXELS} pixels", where=path)
 
 
-def _first_line(error: Exception) -> str:
-    """The library's reason without the path it may repeat."""
-    return str(error).split(": '")[0].splitlines()[0] if str(error) else type(error).__name__
+def _reason(error: Exception, path: Path) -> str:
+    """The library's reason, without the folder it may name: reasons are kept in the card."""
+    if isinstance(error, UnidentifiedImageError):
+        return "its format is unknown or its start is damaged"
+    return str(error).replace(str(path), path.name) or type(error).__name__

@@ -49,13 +49,19 @@ def clusters(hashes: UInt64[np.ndarray, "n 4"], threshold: int = THRESHOLD) -> I
     Returns:
         For each picture the smallest row of its cluster.
     """
-    parent = np.arange(len(hashes))
-    for start in range(0, len(hashes), BLOCK):
-        block = hashes[start : start + BLOCK]
-        distance = np.bitwise_count(block[:, None, :] ^ hashes[None, start:, :]).sum(axis=2, dtype=np.int64)
+    # Equal hashes (blank pictures) are joined at once: pairs of them would be many.
+    unique, first, inverse = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
+    parent = np.arange(len(unique))
+    for start in range(0, len(unique), BLOCK):
+        block = unique[start : start + BLOCK]
+        distance = np.bitwise_count(block[:, None, :] ^ unique[None, start:, :]).sum(axis=2, dtype=np.int64)
         for low, high in np.argwhere(np.triu(distance <= threshold, k=1)):
             _join(parent, start + int(low), start + int(high))
-    return np.array([_root(parent, row) for row in range(len(hashes))], dtype=np.int64)
+    roots = np.array([_root(parent, row) for row in range(len(unique))], dtype=np.int64)
+    smallest = np.full(len(unique), len(hashes))
+    np.minimum.at(smallest, roots, first)
+    numbered: Int[np.ndarray, " n"] = smallest[roots][inverse.reshape(-1)]
+    return numbered
 
 
 def _root(parent: Int[np.ndarray, " n"], row: int) -> int:

@@ -5,11 +5,8 @@ Source: the COCO API's `maskApi.c` (Lin et al., 2014). Runs go down the columns 
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
-
-SUBPIXEL_BITS = 4
 
 
 def decode_runs(counts: Sequence[int] | Int[np.ndarray, " n"], height: int, width: int) -> Bool[np.ndarray, "h w"]:
@@ -58,15 +55,21 @@ def _number(text: str, position: int) -> tuple[int, int]:
 
 
 def fill_polygon(points: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.ndarray, "h w"]:
-    """Pixels inside a polygon of (x, y) corners, where pixel i covers [i, i + 1).
+    """Pixels whose centre is inside a polygon of (x, y) corners (even-odd rule); pixel i covers [i, i + 1).
+
+    OpenCV's `fillPoly` also fills every pixel that the outline touches, and so makes objects half a pixel fatter.
 
     Raises:
         ValueError: There are fewer than 3 corners, or a corner is not finite.
     """
     if len(points) < 3 or not np.isfinite(points).all():
         raise ValueError("a polygon needs 3 or more finite corners")
-    inside = np.zeros((height, width), np.uint8)
-    # OpenCV puts integer coordinates at pixel centres. Far corners are clipped before they overflow its integers.
-    corners = np.clip(points - 0.5, -(1 << 20), 1 << 20) * (1 << SUBPIXEL_BITS)
-    cv2.fillPoly(inside, [np.rint(corners).astype(np.int32)], (1,), shift=SUBPIXEL_BITS)
-    return inside.astype(np.bool_)
+    crossings = np.zeros((height, width + 1), np.int64)
+    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        # Rows whose centre line the edge crosses, its upper end included, its lower end not.
+        first, last = (int(np.clip(np.ceil(end - 0.5), 0, height)) for end in sorted((y0, y1)))
+        rows = np.arange(first, last)
+        x = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0)) if first < last else rows
+        crossings[rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)] += 1
+    inside: Bool[np.ndarray, "h w"] = np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
+    return inside

@@ -153,7 +153,7 @@ def _decode_dicom(path: Path) -> AnyVolume:
     try:
         pixels: AnyVolume = data.pixel_array
     except Exception as error:  # missing decoders, missing pixel data, short files
-        raise Unreadable(f"has no pixels that can be decoded ({error})", where=path) from error
+        raise Unreadable(f"has no pixels that can be decoded ({type(error).__name__})", where=path) from error
     pixels = pixels if frames > 1 else pixels[None]
     if int(data.get("SamplesPerPixel", 1)) > 1:
         return pixels
