@@ -58,7 +58,7 @@ class FreqMedClipData(Values):
     layout: Literal["auto", "busi", "pairs", "csv", "coco"] = "auto"
     prompts: dict[Label, str] = Field(default=PROMPTS, min_length=1)
     ignore_values: tuple[Label, ...] = ()
-    captions: dict[str, str] = {ANY: "{prompt}, in {stratum} tissue"}
+    captions: dict[str, str] = CAPTIONS
     group_pattern: str | None = None
     planes: Planes = Planes()
     window: Window | None = None
