@@ -94,3 +94,8 @@ def test_other_addresses_are_refused_without_being_quoted(uri: str) -> None:
     with pytest.raises(BadInput) as caught:
         open_store(uri)
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_that_became_a_path_is_noticed() -> None:
+    with pytest.raises(BadInput, match="pass addresses as text"):
+        open_store(Path("s3://bucket/prefix"))

@@ -35,6 +35,9 @@ def test_keys_that_could_leave_the_store_are_refused(store: Store, key: str) -> 
             use(key)
     with pytest.raises(BadInput, match="not a key"):
         store.put(key, b"")
+    if key not in {"", "a/"}:
+        with pytest.raises(BadInput, match="not a key"):
+            store.list(key)
 
 
 def test_list_and_head_agree(store: Store) -> None:

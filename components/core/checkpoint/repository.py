@@ -109,8 +109,11 @@ class Checkpoints:
         Raises:
             Conflict: Another writer claims at this moment.
         """
+        self._claimed()
+
+    def _claimed(self) -> Latest:
         if self._latest is not None:
-            return
+            return self._latest
         try:
             self.store.tidy(self._grace)
         except BadInput as error:  # listing uploads is a right of its own; saving does not need it
@@ -119,6 +122,7 @@ class Checkpoints:
         seen = [attempt_of(name) or 0 for name in names(self.store)]
         self._attempt = max([pointer.attempt, *seen]) + 1
         self._latest = Latest(self.store, self._attempt, pointer)
+        return self._latest
 
     def save(
         self,
@@ -147,7 +151,7 @@ class Checkpoints:
             Temporary: The store does not answer; the checkpoint before stays the newest.
         """
         started = time.monotonic()
-        self.claim()
+        latest = self._claimed()
         if self._lease is not None:
             self._lease.check()
         groups = self._taken_over(unchanged, tensors)
@@ -155,12 +159,12 @@ class Checkpoints:
         for name in sorted(set(tensors) - set(groups)):
             groups[name], size = self._put(encode_tensors(tensors[name]))
             written += size
-        written += self._commit(step, groups, meta, tags)
+        manifest = self._manifest(step, groups, meta, tags)
+        name, size = self._commit(latest, manifest)
         if self.on_saved is not None:
-            self.on_saved(time.monotonic() - started, written)
-        self._prune()
-        assert self._parent is not None  # noqa: S101  _commit has just set it
-        return self._parent
+            self.on_saved(time.monotonic() - started, written + size)
+        self._prune(name)
+        return name
 
     def has(self, group: str) -> bool:
         """Can `unchanged` name this group: was it in the checkpoint this object saved or loaded last?"""
@@ -180,9 +184,10 @@ class Checkpoints:
         self._sound.add(blob.digest)
         return blob, len(data)
 
-    def _commit(self, step: int, groups: Mapping[str, Blob], meta: Mapping[str, Any], tags: Sequence[str]) -> int:
-        assert self._latest is not None  # noqa: S101  claim() has set it
-        manifest = Manifest(
+    def _manifest(
+        self, step: int, groups: Mapping[str, Blob], meta: Mapping[str, Any], tags: Sequence[str]
+    ) -> Manifest:
+        return Manifest(
             attempt=self._attempt,
             sequence=self._sequence + 1,
             step=step,
@@ -193,25 +198,26 @@ class Checkpoints:
             groups=groups,
             meta=meta,
         )
+
+    def _commit(self, latest: Latest, manifest: Manifest) -> tuple[str, int]:
         name, data = manifest.encode()
         if self.store.conditional_writes():
             self.store.put_if_absent(FOLDER + name, data)
         else:
             self.store.put(FOLDER + name, data)
-        self._latest.move(name)
-        self._sequence += 1
-        self._parent, self._groups, self._known[name] = name, groups, manifest
-        return len(data)
+        latest.move(name)
+        self._sequence = manifest.sequence
+        self._parent, self._groups, self._known[name] = name, manifest.groups, manifest
+        return name, len(data)
 
-    def _prune(self) -> None:
-        assert self._parent is not None  # noqa: S101  _commit has set it
+    def _prune(self, newest: str) -> None:
         try:
             self._sound -= prune(
                 self.store,
                 self._known,
                 keep_last=self._keep_last,
                 grace=self._grace,
-                newest=self._parent,
+                newest=newest,
                 broken=self._broken,
             )
         except Temporary as error:  # the checkpoint is safe; the next one prunes again
@@ -248,13 +254,14 @@ class Checkpoints:
         Raises:
             Damaged: It is missing, or not what was committed.
         """
+        tensors = {}
         try:
             manifest = read_manifest(self.store, name)
-            blobs = {group: read_blob(self.store, blob) for group, blob in manifest.groups.items()}
+            for group, blob in manifest.groups.items():
+                tensors[group] = decode_tensors(read_blob(self.store, blob), f"{self.store.uri}/{blob.key}")
         except Damaged:
             self._broken.add(name)
             raise
-        tensors = {group: decode_tensors(data, manifest.groups[group].key) for group, data in blobs.items()}
         self._sound |= {blob.digest for blob in manifest.groups.values()}
         self._parent, self._groups = name, manifest.groups
         return Checkpoint(name, manifest.step, tensors, manifest.meta, manifest.tags)

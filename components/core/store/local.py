@@ -8,7 +8,7 @@ from pathlib import Path
 from components.core.store import durable
 from components.core.store.errors import Conflict, NotFound, TooLarge
 from components.core.store.locking import locked
-from components.core.store.protocol import Entry, Versioned, check_key, writer_of
+from components.core.store.protocol import Entry, Versioned, check_key, check_prefix, writer_of
 
 LOCK = ".lock"
 """Held around compare-and-write; names that start with a dot are no objects."""
@@ -86,7 +86,7 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> Sequence[Entry]:
         with durable.explained(self.root):
-            found = {path.relative_to(self.root).as_posix(): path for path in self._files(prefix)}
+            found = {path.relative_to(self.root).as_posix(): path for path in self._files(check_prefix(prefix))}
             return [_entry(key, status) for key in sorted(found) if (status := _status(found[key])) is not None]
 
     def _files(self, prefix: str) -> Iterator[Path]:
@@ -131,6 +131,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _version(status: os.stat_result) -> str:
+    """Every write makes a new file; its time tells it from an older one whose inode number it was given."""
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 

@@ -21,6 +21,8 @@ def open_store(uri: str | Path) -> Store:
         BadInput: The scheme is unknown or the bucket's name is not one.
     """
     if isinstance(uri, Path):
+        if uri.parts[:1] in {("s3:",), ("file:",)}:
+            raise BadInput("an address became a path on its way", where=str(uri), remedy="pass addresses as text")
         return LocalStore(uri)
     scheme, separator, rest = uri.partition("://")
     if not separator:

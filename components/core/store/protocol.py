@@ -110,6 +110,13 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_prefix(prefix: str) -> str:
+    """The prefix itself: empty, or a key with or without a `/` behind it. Raises BadInput."""
+    if prefix:
+        check_key(prefix.removesuffix("/"))
+    return prefix
+
+
 def writer_of(data: bytes) -> str:
     """Who wrote an object: the `writer` of a JSON mapping, as all conditional writes of Thaw carry it."""
     if len(data) > _NAMED:

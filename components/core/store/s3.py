@@ -28,7 +28,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from components.core.errors import BadInput, Temporary, ThawError
 from components.core.store.errors import Conflict, NotFound, TooLarge
 from components.core.store.probe import probe_conditional_writes
-from components.core.store.protocol import Entry, Versioned, check_key, writer_of
+from components.core.store.protocol import Entry, Versioned, check_key, check_prefix, writer_of
 from components.core.store.retry import Retry, Transient
 
 T = TypeVar("T")
@@ -105,6 +105,10 @@ class S3Store:
                 )
                 parts.append({"PartNumber": number, "ETag": tag})
             return self._complete(key, upload, parts, len(data))
+        except NotFound:
+            raise Conflict(
+                "the upload was aborted by another writer", where=f"{self.uri}/{key}", remedy="stop the other run"
+            ) from None
         except BaseException:
             self._abort(key, upload)
             raise
@@ -151,7 +155,7 @@ class S3Store:
         return self._call("head_object", key, lambda answer: _entry(key, answer, answer["ContentLength"], _now(answer)))
 
     def list(self, prefix: str = "") -> Sequence[Entry]:
-        pages = self._pages("list_objects_v2", prefix, {"ContinuationToken": "NextContinuationToken"})
+        pages = self._pages("list_objects_v2", check_prefix(prefix), {"ContinuationToken": "NextContinuationToken"})
         return sorted(
             (
                 _entry(item["Key"].removeprefix(self.prefix), item, item["Size"], _now(page))
