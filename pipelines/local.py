@@ -34,15 +34,19 @@ class Run:
     out: Path
 
 
-def run_all(run: Run) -> dict[str, Any]:
+def run_all(run: Run, until: str = NODES[-1].stage) -> dict[str, Any]:
     """Run the stages that are not finished yet, and keep `summary.json` true after each.
+
+    Args:
+        until: Last stage to run.
 
     Returns:
         The summary.
     """
     run.out.mkdir(parents=True, exist_ok=True)
     summary = _read_summary(run)
-    for node in NODES:
+    last = [node.stage for node in NODES].index(until)
+    for node in NODES[: last + 1]:
         if not node.is_on(run.values):
             continue
         began = time.monotonic()
@@ -65,11 +69,12 @@ ENDINGS = {"metrics": ".json", "report": ".html", "cases": ".csv"}
 def _run_stage(run: Run, node: Node) -> bool:
     stage = stages.load(node.stage)
     config = configure(stage, dict(run.values), run.source)
-    inputs = {port: output(run, *source.split(".")) for port, source in node.inputs.items()}
-    if "raw" in node.parameters:
-        inputs["raw"] = run.raw  # type: ignore[assignment]  an optional port
+    on = {other.stage for other in NODES if other.is_on(run.values)}
+    edges = {port: source.split(".") for port, source in node.inputs.items()}
+    inputs = {port: output(run, *edge) for port, edge in edges.items() if edge[0] in on}
+    raw = {"raw": run.raw} if "raw" in node.parameters else {}
     outputs = {port.name: output(run, node.stage, port.name) for port in stage.output_ports()}
-    return execute(stage, config, stage.inputs(**inputs), stage.outputs(**outputs))
+    return execute(stage, config, stage.inputs(**inputs, **raw), stage.outputs(**outputs))
 
 
 def _describe(run: Run, stage: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a finished run prints: one table of every system's headline metric, and where the report is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,16 @@ def results_table(evaluation: Mapping[str, Any], summary: Mapping[str, Any]) -> 
     for name in (headline, "95 % interval", "n", "stage seconds"):
         table.add_column(name, justify="right")
     systems = evaluation["systems"]
-    for name in [*FIRST, *sorted(set(systems) - set(FIRST))]:
+    for name in in_order(systems):
         seconds = summary["stages"].get(name, {}).get("seconds")
         table.add_row(name, *_cells(systems[name].get(headline)), "" if seconds is None else f"{seconds:.0f}")
     return table
+
+
+def in_order(systems: Iterable[str]) -> list[str]:
+    """Names of systems as tables list them."""
+    names = set(systems)
+    return [*(name for name in FIRST if name in names), *sorted(names - set(FIRST))]
 
 
 def _cells(estimate: Mapping[str, Any] | None) -> tuple[str, str, str]:

@@ -75,7 +75,7 @@ class Judge:
 
     def trained_baselines(self, identity: Identity, beside: Path) -> Iterator[System]:
         """The recipe's yardsticks trained by the engine; interrupted, they resume like any phase."""
-        for name, (task, phase) in self.task.trained_baselines().items():
+        for name, (task, phase) in self.task.trained_baselines(self.dataset).items():
             own = Identity(f"evaluate.{name}", identity.code, {"phase": phase.model_dump(mode="json")}, identity.inputs)
             store = checkpoint_store(self.runtime, own.stage, beside)
             job = Job(task, phase, name, self.seed, self.runtime, self.dataset, None, own, store)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from components.core.data.dataset import Dataset
     from components.core.engine.phase import Phase
+    from components.core.export.bundle import Bundle
+    from components.core.export.policy import Policy
+    from components.core.export.prediction import Predictor
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -70,6 +73,9 @@ class Recipe(Protocol):
 
     def build(self) -> "RecipeTask":
         """The heavy side. Imports torch."""
+
+    def predictor(self, bundle: "Bundle") -> "Predictor":
+        """What answers from a bundle that `RecipeTask.export` wrote. Imports no torch."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +139,14 @@ class RecipeTask(Task, Protocol):
     def baselines(self, seed: int) -> Sequence[Baseline]:
         """Yardsticks that need no training loop."""
 
-    def trained_baselines(self) -> "Mapping[str, tuple[RecipeTask, Phase]]":
+    def trained_baselines(self, dataset: "Dataset") -> "Mapping[str, tuple[RecipeTask, Phase]]":
         """Yardsticks that the engine trains on the same split (a supervised U-Net, for example)."""
 
-    def export(self, model: "nn.Module", dataset: "Dataset", decision: Mapping[str, str], folder: Path) -> dict[str, Any]:
-        """Write the deployable graphs into a folder, check their parity, and return their metadata."""
+    def export(
+        self, model: "nn.Module", dataset: "Dataset", decision: Mapping[str, str], policy: "Policy", folder: Path
+    ) -> dict[str, Any]:
+        """Write the deployable graphs into a folder, check their parity, and return their metadata.
+
+        Raises:
+            ParityError: A graph differs from the model by more than the policy allows.
+        """

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from components.core.augment.joint import Augment
 from components.core.config import Values
+from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.data import FreqMedClipData
 from components.recipes.freqmedclip.model_config import ModelConfig
 
@@ -18,15 +19,21 @@ class FreqMedClip(Values):
         data: Pictures, masks and texts.
         augment: What augmented views of the train split may differ in.
         model: The model.
+        baselines: Yardsticks beside it in every table.
     """
 
     name: Literal["freqmedclip"] = "freqmedclip"
     data: FreqMedClipData = FreqMedClipData()
     augment: Augment = Augment()
     model: ModelConfig
+    baselines: BaselinesConfig = BaselinesConfig()
 
     def build(self) -> "FreqMedClipTask":
         """The task: trains, predicts, is judged and exported."""
         from components.recipes.freqmedclip.task import FreqMedClipTask
 
-        return FreqMedClipTask(self.model, self.augment)
+        return FreqMedClipTask(self.model, self.augment, self.baselines)
+
+    def predictor(self, bundle: Bundle) -> FreqMedClipPredictor:
+        """What answers from a bundle. Needs onnxruntime; torch only for prompts the bundle does not know."""
+        return FreqMedClipPredictor.open(bundle, self.model)

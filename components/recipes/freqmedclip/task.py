@@ -1,7 +1,7 @@
 """FreqMedClip as the engine trains it: frozen prefixes, loss terms, validation and its choice of mask."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -13,15 +13,21 @@ from torch.nn import functional as F
 from components.core.augment.joint import Augment
 from components.core.config import canonical
 from components.core.data.dataset import Dataset
+from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
 from components.core.losses.contrastive import silent_directions
+from components.recipes.contract import Baseline, CasePrediction, RecipeTask
+from components.recipes.freqmedclip.baselines import yardsticks
+from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.data import prompts_of, samples
+from components.recipes.freqmedclip.evaluation import score
 from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.measures import measure_sample
 from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
 from components.recipes.freqmedclip.terms import TERMS, Scene
+from components.recipes.freqmedclip.unet_task import trained_yardsticks
 
 CANDIDATES = ("saliency", "sam", "mean")
 """Masks that validation chooses from; of equals, the first."""
@@ -30,18 +36,23 @@ HALF = 0.5
 
 
 class FreqMedClipTask:
-    """The training side of the recipe.
+    """The recipe at work.
 
     Args:
         config: The model.
         augment: Views of the train split.
+        baselines: Yardsticks beside the model.
         seed: Of the augmentation.
     """
 
     monitor = "dice"
+    headline = "dice"
 
-    def __init__(self, config: ModelConfig, augment: Augment, seed: int = 0) -> None:
+    def __init__(
+        self, config: ModelConfig, augment: Augment, baselines: BaselinesConfig | None = None, seed: int = 0
+    ) -> None:
         self.config = config
+        self._baselines = baselines or BaselinesConfig()
         self.augment = augment
         self.seed = seed
 
@@ -224,6 +235,25 @@ class FreqMedClipTask:
     def decide(self, summary: Mapping[str, float]) -> dict[str, str]:
         """The mask that the validation split prefers."""
         return {"mask": self._best(summary) or CANDIDATES[0]}
+
+    def score(
+        self,
+        dataset: Dataset,
+        sample: str,
+        predicted: Mapping[str, Tensor],
+        decision: Mapping[str, str],
+        pictures: bool,
+    ) -> CasePrediction:
+        """Judge one sample at native resolution."""
+        return score(dataset, sample, predicted, decision, prompting=self.config.prompting, pictures=pictures)
+
+    def baselines(self, seed: int) -> Sequence[Baseline]:
+        """The yardsticks that need no training loop."""
+        return yardsticks(self._baselines, self.config, seed)
+
+    def trained_baselines(self, dataset: Dataset) -> Mapping[str, tuple[RecipeTask, Phase]]:
+        """The supervised U-Net."""
+        return trained_yardsticks(self._baselines, dataset, self.config.prompting, self.examples)
 
     @staticmethod
     def _best(means: Mapping[str, float]) -> str | None:

@@ -19,6 +19,7 @@ from components.core.losses.dice import soft_dice_loss
 from components.core.metrics.overlap import dice
 from components.recipes.contract import Baseline, CasePrediction, RecipeTask
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig, UnetBaseline
+from components.recipes.freqmedclip.data import prompts_of
 from components.recipes.freqmedclip.evaluation import THRESHOLD, score_maps
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.scoring import HEADLINE
@@ -35,7 +36,7 @@ class UnetTask:
 
     Args:
         config: Its size.
-        prompts: Text by mask value.
+        targets: Number of mask values with a prompt.
         prompting: How its mask is turned into boxes for the box scores.
         samples: (dataset, split) to the recipe's own examples, with fields `image`, `mask` and `prompt`.
     """
@@ -46,12 +47,12 @@ class UnetTask:
     def __init__(
         self,
         config: UnetBaseline,
-        prompts: Mapping[int, str],
+        targets: int,
         prompting: Prompting,
         samples: Callable[[object, str], Examples],
     ) -> None:
         self._config = config
-        self._prompts = prompts
+        self._targets = targets
         self._prompting = prompting
         self._samples = samples
 
@@ -59,7 +60,7 @@ class UnetTask:
         """The untrained network: a pure function of the configuration and the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return UNet(outputs=len(self._prompts), width=self._config.width, depth=self._config.depth)
+            return UNet(outputs=self._targets, width=self._config.width, depth=self._config.depth)
 
     def parts(self, model: nn.Module) -> dict[str, list[str]]:
         """One part: everything."""
@@ -83,7 +84,7 @@ class UnetTask:
 
     def fields(self, losses: Mapping[str, float]) -> frozenset[str]:
         """Pictures and masks; the prompt's row only where it tells targets apart."""
-        return frozenset({"image", "mask"} | ({"prompt"} if len(self._prompts) > 1 else set()))
+        return frozenset({"image", "mask"} | ({"prompt"} if self._targets > 1 else set()))
 
     def prefixes(
         self, model: nn.Module, examples: Examples, frozen: frozenset[str], losses: Mapping[str, float]
@@ -98,7 +99,7 @@ class UnetTask:
         split's sorted prompts is the same target everywhere.
         """
         channels: Tensor = model(batch["image"])
-        if len(self._prompts) == 1:
+        if self._targets == 1:
             return channels[:, 0]
         return channels[torch.arange(len(channels), device=channels.device), batch["prompt"]]
 
@@ -158,7 +159,6 @@ class UnetTask:
             sample,
             probability,
             probability,
-            prompts=self._prompts,
             prompting=self._prompting,
             pictures=pictures,
         )
@@ -167,7 +167,7 @@ class UnetTask:
         """None: it is one itself."""
         return ()
 
-    def trained_baselines(self) -> Mapping[str, tuple[RecipeTask, Phase]]:
+    def trained_baselines(self, dataset: Dataset) -> Mapping[str, tuple[RecipeTask, Phase]]:  # noqa: ARG002
         """None: it is one itself."""
         return {}
 
@@ -178,11 +178,11 @@ class UnetTask:
 
 def trained_yardsticks(
     config: BaselinesConfig,
-    prompts: Mapping[int, str],
+    dataset: Dataset,
     prompting: Prompting,
     samples: Callable[[object, str], Examples],
 ) -> dict[str, tuple[RecipeTask, Phase]]:
     """The U-Net and its phase, unless it is left out."""
     if config.unet is None:
         return {}
-    return {NAME: (UnetTask(config.unet, prompts, prompting, samples), config.unet.phase)}
+    return {NAME: (UnetTask(config.unet, len(prompts_of(dataset)), prompting, samples), config.unet.phase)}
