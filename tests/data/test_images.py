@@ -36,7 +36,7 @@ def test_grey_is_repeated_and_transparency_dropped(tmp_path: Path) -> None:
 
 def test_16_bit_is_scaled_to_the_window(tmp_path: Path) -> None:
     path = save(tmp_path / "deep.png", np.array([[100, 600, 1100, 5000]], dtype=np.uint16))
-    assert read_image(path, window=(100, 1100))[0, :, 0].tolist() == [0, 128, 255, 255]
+    assert read_image(path, window=(100.0, 1100.0))[0, :, 0].tolist() == [0, 128, 255, 255]
     automatic = read_image(path)[0, :, 0].tolist()
     assert automatic[0] == 0 and automatic[-1] == 255 and automatic == sorted(automatic)
 
@@ -124,7 +124,7 @@ def test_nifti_planes(tmp_path: Path) -> None:
     assert stem(path) == "scan"
     assert list_planes(path, Planes()) == [Plane(axis=2, index=index) for index in range(4)]
     assert list_planes(path, Planes(axis=0, index=5)) == [Plane(axis=0, index=5)]
-    shown = read_image(path, Plane(axis=2, index=1), window=(0, 1000))
+    shown = read_image(path, Plane(axis=2, index=1), window=(0.0, 1000.0))
     assert shown.shape == (5, 6, 3)
     assert np.array_equal(shown[:, :, 0], np.rint(volume[:, :, 1].T * np.float32(0.255)).astype(np.uint8))
     assert np.array_equal(read_mask(path, Plane(axis=2, index=3)), volume[:, :, 3].T)
@@ -167,9 +167,9 @@ def test_dicom_in_its_units(tmp_path: Path) -> None:
     pixels = np.array([[0, 50, 100], [150, 200, 250]])
     path = dicom(tmp_path / "a.dcm", pixels, "MONOCHROME2")
     (plane,) = list_planes(path, Planes())
-    shown = read_image(path, plane, window=(-100, 400))[:, :, 0]
+    shown = read_image(path, plane, window=(-100.0, 400.0))[:, :, 0]
     assert np.array_equal(shown, np.rint(pixels * 2 * np.float32(0.51)).astype(np.uint8))
-    inverted = read_image(dicom(tmp_path / "b.dcm", pixels, "MONOCHROME1"), plane, window=(0, 500))[:, :, 0]
+    inverted = read_image(dicom(tmp_path / "b.dcm", pixels, "MONOCHROME1"), plane, window=(0.0, 500.0))[:, :, 0]
     assert inverted[0, 0] == 255 and inverted[1, 2] == 0
 
 

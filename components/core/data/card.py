@@ -22,7 +22,7 @@ class Sources(Values):
     Attributes:
         files: How many distinct files were read.
         sha256: Digest over (case id, digests of its files) of every case. Each case's own is in the index.
-        notices: Digest by name of the files SOURCE*, LICENSE*, LICENCE*, COPYING*, CITATION*, README*.
+        notices: Digest by name of the files SOURCE*, LICENSE*, LICENCE*, COPYING*, CITATION*, ATTRIBUTION*, README*.
     """
 
     files: int

@@ -17,7 +17,7 @@ from components.core.data.shards import ShardEntry
 from components.core.data.splits import SPLITS, Split
 from components.core.digest import digest_path, digest_values
 
-NOTICES = ("SOURCE", "LICENSE", "LICENCE", "COPYING", "CITATION", "README")
+NOTICES = ("SOURCE", "LICENSE", "LICENCE", "COPYING", "CITATION", "ATTRIBUTION", "README")
 SYNTHETIC = "SYNTHETIC"
 """First word of SOURCE.txt in a raw folder whose pictures a program made."""
 
