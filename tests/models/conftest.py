@@ -7,12 +7,16 @@ import torch
 from torch import Tensor
 
 from components.core.augment.joint import Augment
+from components.core.data.dataset import Dataset
+from components.core.data.prepare import prepare
+from components.core.data.quarantine import QuarantineLimits
+from components.core.data.splits import Split
 from components.core.models.clip_config import TinyClip
 from components.core.models.sam_config import TinySam
+from components.recipes.freqmedclip.data import FreqMedClipData
 from components.recipes.freqmedclip.model_config import Early, Late, ModelConfig
+from components.recipes.freqmedclip.synthetic import Synthetic
 from components.recipes.freqmedclip.task import FreqMedClipTask
-
-PROMPTS = {1: "a dark oval lesion", 2: "a bright spiculated mass"}
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +36,7 @@ def any_config(config: ModelConfig, request: pytest.FixtureRequest) -> ModelConf
 
 @pytest.fixture
 def make_task() -> Callable[[ModelConfig], FreqMedClipTask]:
-    return lambda config: FreqMedClipTask(config, PROMPTS, Augment())
+    return lambda config: FreqMedClipTask(config, Augment())
 
 
 @pytest.fixture
@@ -49,3 +53,16 @@ def batch() -> dict[str, Tensor]:
         "caption": torch.tensor([0, 1, 1, 0]),
         "row": torch.arange(4),
     }
+
+
+@pytest.fixture
+def task(config: ModelConfig, make_task: Callable[[ModelConfig], FreqMedClipTask]) -> FreqMedClipTask:
+    return make_task(config)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("prepared") / "data"
+    data = FreqMedClipData(synthetic=Synthetic(images=20, smallest=48, largest=48))
+    prepare(data, None, Split(), QuarantineLimits(), folder, workers=0)
+    return Dataset.open(folder)

@@ -35,7 +35,7 @@ def test_pieces_equal_open_clips_forward() -> None:
 
 @pytest.mark.parametrize(("size", "patch"), [(64, 8), (96, 8), (64, 16)])
 def test_sizes(size: int, patch: int) -> None:
-    tower = TinyClip(width=32, depth=1, patch=patch).build(size)  # type: ignore[arg-type]
+    tower = TinyClip(width=32, depth=1, patch=patch).build(size)
     assert (tower.grid, tower.patch, tower.depth, tower.width, tower.joint) == (size // patch, patch, 1, 32, 64)
     assert tower.embed(torch.rand(1, 3, size, size)).shape == (1, 1 + (size // patch) ** 2, 32)
 

@@ -31,6 +31,7 @@ def naive(clip: ClipTower, image: Tensor, text: Tensor, sample: int, config: M2i
     """One image, one noise copy at a time, everything recomputed, every gradient taken: the definition."""
     opened = torch.full((clip.grid**2 + 1, clip.width), config.initial, requires_grad=True)
     adam = torch.optim.Adam([opened], lr=config.rate)
+    hidden = torch.empty(0)
     for step in range(config.steps):
         hidden = clip.entering(image[None], config.block + 1)[0]
         share = torch.sigmoid(opened)

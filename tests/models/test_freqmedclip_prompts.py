@@ -20,13 +20,13 @@ def two_blobs(low: float = 0.1, high: float = 0.9) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("method", THRESHOLDS)
 def test_binarise_finds_the_blobs(method: str) -> None:
-    mask = binarise(two_blobs(), Prompting(binarise=method))  # type: ignore[arg-type]
+    mask = binarise(two_blobs(), Prompting(binarise=method))
     assert mask.sum() == 6 * 10 + 4 * 3
 
 
 @pytest.mark.parametrize(("method", "found"), [("fixed", 0), ("otsu", 72), ("kmeans", 72)])
 def test_adaptive_thresholds_find_faint_blobs(method: str, found: int) -> None:
-    assert binarise(two_blobs(0.1, 0.3), Prompting(binarise=method)).sum() == found  # type: ignore[arg-type]
+    assert binarise(two_blobs(0.1, 0.3), Prompting(binarise=method)).sum() == found
 
 
 def test_otsu_equals_a_search_over_all_thresholds() -> None:
@@ -51,7 +51,7 @@ def test_two_means_is_a_fixed_point() -> None:
 @pytest.mark.parametrize("method", THRESHOLDS)
 @pytest.mark.parametrize(("level", "empty"), [(0.0, True), (0.2, True), (1.0, False)])
 def test_a_flat_map_has_no_two_classes(method: str, level: float, empty: bool) -> None:
-    found = propose(np.full((8, 8), level, np.float32), Prompting(binarise=method), 8)  # type: ignore[arg-type]
+    found = propose(np.full((8, 8), level, np.float32), Prompting(binarise=method), 8)
     assert found.empty is empty
     np.testing.assert_array_equal(found.boxes, [[0, 0, 7, 7]])
 
