@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,13 @@ FILL_BATCH = 8
 CHUNK_BATCHES = 8
 
 log = logging.getLogger(__name__)
+
+Keep: TypeAlias = Callable[[Prefix], bool]
+
+
+def every_prefix(_: Prefix) -> bool:
+    """Keep all of them."""
+    return True
 
 
 def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
@@ -54,6 +62,7 @@ class FrozenFeatures:
         prefixes: What is frozen.
         views: The (sample, view) pairs to keep; None where every epoch draws fresh ones, so nothing can be kept.
         cache: None switches caching off: every prefix is then computed in every step.
+        keep: Which prefixes the cache may keep; benchmarks leave some out.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class FrozenFeatures:
         views: Views | None,
         cache: FeatureCache | None,
         device: Device,
+        keep: Keep = every_prefix,
     ) -> None:
         self._model = model
         self._owned = owned
@@ -73,6 +83,7 @@ class FrozenFeatures:
         self._cache = cache
         self._device = device
         self._prefixes = prefixes
+        self._keep = keep
         self._banks: dict[str, Bank] = {}
         self._fill()
         kept = set(self._banks)
@@ -98,12 +109,18 @@ class FrozenFeatures:
                 found[prefix.name] = bank.read(self._positions(prefix, batch, views)).to(self._device.device)
         return found
 
+    @property
+    def _kept(self) -> Views:
+        """The views whose per-sample features are kept: there are none to ask for while views are fresh."""
+        if self._views is None:
+            raise RuntimeError("per-sample features of fresh views are never kept")
+        return self._views
+
     def _positions(self, prefix: Prefix, batch: Batch, views: Sequence[int]) -> list[int]:
         if prefix.table is not None:
             return [int(row) for row in batch[prefix.index]]
-        assert self._views is not None, "a per-sample bank exists only where views are kept"
         rows = batch["row"].tolist()
-        return [int(row) * self._views.per_row + view for row, view in zip(rows, views, strict=True)]
+        return [int(row) * self._kept.per_row + view for row, view in zip(rows, views, strict=True)]
 
     @staticmethod
     def _inputs(prefix: Prefix, batch: Batch) -> Batch:
@@ -121,7 +138,7 @@ class FrozenFeatures:
         if self._cache is None:
             return
         for prefix in self._prefixes:
-            if prefix.table is None and self._views is None:
+            if (prefix.table is None and self._views is None) or not self._keep(prefix):
                 continue
             rows = FILL_BATCH * CHUNK_BATCHES
             compute = partial(self._rows, prefix)
@@ -132,8 +149,7 @@ class FrozenFeatures:
     def _count(self, prefix: Prefix) -> int:
         if prefix.table is not None:
             return len(next(iter(prefix.table.values())))
-        assert self._views is not None
-        return len(self._views.keys)
+        return len(self._kept.keys)
 
     def _rows(self, prefix: Prefix, start: int, stop: int) -> Tensor:
         pieces = []
@@ -145,9 +161,8 @@ class FrozenFeatures:
     def _load(self, prefix: Prefix, items: range) -> Batch:
         if prefix.table is not None:
             return {name: value[items.start : items.stop] for name, value in prefix.table.items()}
-        assert self._views is not None
-        rows = [item // self._views.per_row for item in items]
-        return self._examples.load(rows, [self._views.keys[item] for item in items], prefix.fields)
+        rows = [item // self._kept.per_row for item in items]
+        return self._examples.load(rows, [self._kept.keys[item] for item in items], prefix.fields)
 
     def _key(self, prefix: Prefix) -> str:
         """Digest of weights, inputs, preprocessing and types: unfreezing or new data change it by themselves."""
@@ -157,8 +172,7 @@ class FrozenFeatures:
         if prefix.table is not None:
             data = digest_tensors(prefix.table.items())
         else:
-            assert self._views is not None
-            data = digest_values([self._examples.digest, [list(key) for key in self._views.keys]])
+            data = digest_values([self._examples.digest, [list(key) for key in self._kept.keys]])
         settings = self._cache.settings.dtype if self._cache else ""
         fingerprint = self._device.fingerprint()
         return digest_values(

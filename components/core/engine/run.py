@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from components.core.data.dataset import Dataset
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
-from components.core.engine.features import FrozenFeatures, Views
+from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
 from components.core.engine.groups import freeze, optimizer_groups, owners, rates_by_part, set_train_mode
 from components.core.engine.loader import load_ahead
 from components.core.engine.order import Curriculum
@@ -22,7 +23,7 @@ from components.core.engine.progress import Progress
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, warmup_length
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
-from components.core.engine.step import Stepper
+from components.core.engine.step import Stepper, StepResult
 from components.core.engine.task import Task
 from components.core.engine.validate import validate
 from components.core.identity import Identity
@@ -147,24 +148,29 @@ class PhaseRun:
         if self._finished:
             return  # a phase of no epochs passes its input through
         cache = FeatureCache(job.runtime.cache) if job.runtime.cache.enabled else None
-        features = {split: self._frozen(split, cache) for split in self._examples}
+        features = {split: self.frozen(split, cache) for split in self._examples}
         if cache is not None:
             self._tracker.cache(cache.hits, cache.misses)
-        stepper = self._stepper(features["train"])
+        stepper = self.stepper(features["train"])
         self._tracker.begin(job.name, self._total_steps, progress.step)
         while not self._finished:
-            self._epoch(stepper, features["train"], saver)
+            for _ in self.steps(stepper, features["train"]):
+                if saver.due(progress.step):
+                    saver.save(progress.step, self._trainee.capture(), self._meta())
+                saver.stop_if_asked(progress.step, self._trainee.capture, self._meta)
             self._close_epoch(features["val"])
             saver.save(progress.step, self._trainee.capture(), self._meta(), epoch=progress.epoch)
 
-    def _frozen(self, split: str, cache: FeatureCache | None) -> FrozenFeatures:
+    def frozen(self, split: str, cache: FeatureCache | None, keep: Keep = every_prefix) -> FrozenFeatures:
+        """The frozen features of a split, evaluated now where the cache does not hold them already."""
         job, examples = self._job, self._examples[split]
         frozen = frozenset(self._owned.values()) - frozenset(self._rates)
         prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
         views = Views.identity(len(examples.ids)) if split == "val" else self._curriculum.kept()
-        return FrozenFeatures(self._model, self._owned, prefixes, examples, views, cache, self._device)
+        return FrozenFeatures(self._model, self._owned, prefixes, examples, views, cache, self._device, keep)
 
-    def _stepper(self, features: FrozenFeatures) -> Stepper:
+    def stepper(self, features: FrozenFeatures) -> Stepper:
+        """What runs the optimiser steps of this phase on the features of the train split."""
         job = self._job
         return Stepper(
             task=job.task,
@@ -179,7 +185,8 @@ class PhaseRun:
             seed=job.seed,
         )
 
-    def _epoch(self, stepper: Stepper, features: FrozenFeatures, saver: Saver) -> None:
+    def steps(self, stepper: Stepper, features: FrozenFeatures) -> Iterator[StepResult]:
+        """The rest of the epoch under way, one optimiser step per item; gradients stay until the next one."""
         job, progress = self._job, self._progress
         fields = job.task.fields(job.phase.losses) | features.fields
         epoch = progress.epoch
@@ -200,10 +207,17 @@ class PhaseRun:
                 job.name, progress.step, len(draw.rows), means, self._current_rates(),
                 time.monotonic() - waiting, waited, scalars=done.scalars,
             )  # fmt: skip
-            if saver.due(progress.step):
-                saver.save(progress.step, self._trainee.capture(), self._meta())
-            saver.stop_if_asked(progress.step, self._trainee.capture, self._meta)
+            yield done
             waiting = time.monotonic()
+
+    def next_epoch(self) -> None:
+        """Close the epoch under way without a validation: for rehearsals."""
+        self._progress.finish_epoch(None)
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in training, on its device."""
+        return self._model
 
     def _set_rates(self) -> None:
         phase = self._job.phase

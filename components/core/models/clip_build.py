@@ -1,4 +1,4 @@
-"""Pretrained CLIPs: from the hub, or from a folder without any network."""
+"""Large CLIPs: from the hub, from a folder without any network, or untrained."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,16 @@ from typing import Any
 
 import open_clip
 import torch
+from huggingface_hub import try_to_load_from_cache
 from open_clip import CustomTextCLIP
+from open_clip.constants import HF_CONFIG_NAME, HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.tokenizer import HFTokenizer
 
 from components.core.errors import BadInput
 from components.core.models.clip import ClipTower
 from components.core.models.clip_config import CLIP_MEAN, CLIP_STD, HubClip, LocalClip
 from components.core.models.importing import PICKLED, load_into
+from components.core.models.wordpiece import WordPiece
 
 BUNDLED = Path(__file__).parent / "bundled" / "biomedclip"
 """BiomedCLIP's open_clip_config.json, and PubMedBERT's config.json."""
@@ -34,6 +37,27 @@ def build_hub(config: HubClip, image_size: int) -> ClipTower:
     _require_normalisation(model.visual.preprocess_cfg, config.name)
     _resize(model, image_size)
     return ClipTower(model, open_clip.get_tokenizer(config.name), image_size)
+
+
+def is_downloaded(config: HubClip) -> bool:
+    """Does the download cache hold a hub model's description and its weights?"""
+    repository = config.name.removeprefix("hf-hub:")
+
+    def cached(name: str) -> bool:
+        return isinstance(try_to_load_from_cache(repository, name), str)
+
+    return cached(HF_CONFIG_NAME) and (cached(HF_SAFE_WEIGHTS_NAME) or cached(HF_WEIGHTS_NAME))
+
+
+def build_untrained(image_size: int) -> ClipTower:
+    """BiomedCLIP's architecture with weights from torch's current generator.
+
+    Its tokeniser is not bundled: texts are cut into the pieces of the small vocabulary, at BiomedCLIP's length.
+    """
+    document = _read_config(BUNDLED)
+    model = build_random(document, BUNDLED)
+    _resize(model, image_size)
+    return ClipTower(model, WordPiece(int(document["model_cfg"]["text_cfg"]["context_length"])), image_size)
 
 
 def build_local(config: LocalClip, image_size: int) -> ClipTower:

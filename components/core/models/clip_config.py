@@ -1,4 +1,8 @@
-"""Three ways to get a CLIP, as values (no torch here)."""
+"""Ways to get a CLIP, as values (no torch here).
+
+Each says what is `missing` on this machine before it can be built without a network, and what the same architecture
+is `untrained`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -27,6 +31,16 @@ class HubClip(Values):
     kind: Literal["hub"] = "hub"
     name: str = Field(default=BIOMEDCLIP, pattern="^hf-hub:.+")
 
+    def missing(self) -> str:
+        """Why it cannot be built from the download cache alone; empty where it can."""
+        from components.core.models.clip_build import is_downloaded
+
+        return "" if is_downloaded(self) else f"{self.name} is not in the download cache"
+
+    def untrained(self) -> "UntrainedClip":
+        """BiomedCLIP's architecture: the only one whose description is bundled."""
+        return UntrainedClip()
+
     def build(self, image_size: int) -> "ClipTower":
         """Build the tower for square images of `image_size` pixels."""
         from components.core.models.clip_build import build_hub
@@ -46,6 +60,14 @@ class LocalClip(Values):
     kind: Literal["local"] = "local"
     folder: Path
     weights: Path | None = None
+
+    def missing(self) -> str:
+        """Why it cannot be built; empty where it can."""
+        return "" if self.folder.is_dir() else f"there is no folder {self.folder}"
+
+    def untrained(self) -> "UntrainedClip":
+        """BiomedCLIP's architecture: the only one whose description is bundled."""
+        return UntrainedClip()
 
     def build(self, image_size: int) -> "ClipTower":
         """Build the tower for square images of `image_size` pixels."""
@@ -77,6 +99,14 @@ class TinyClip(Values):
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
 
+    def missing(self) -> str:
+        """Nothing ever is."""
+        return ""
+
+    def untrained(self) -> "TinyClip":
+        """It never was trained."""
+        return self
+
     def build(self, image_size: int) -> "ClipTower":
         """Build the tower for square images of `image_size` pixels."""
         from components.core.models.clip_tiny import build_tiny
@@ -84,4 +114,24 @@ class TinyClip(Values):
         return build_tiny(self, image_size)
 
 
-ClipConfig: TypeAlias = Annotated[HubClip | LocalClip | TinyClip, Field(discriminator="kind")]
+class UntrainedClip(Values):
+    """BiomedCLIP's architecture with random weights and the bundled vocabulary: its times and memory, no meaning."""
+
+    kind: Literal["untrained"] = "untrained"
+
+    def missing(self) -> str:
+        """Nothing ever is."""
+        return ""
+
+    def untrained(self) -> "UntrainedClip":
+        """It never was trained."""
+        return self
+
+    def build(self, image_size: int) -> "ClipTower":
+        """Build the tower for square images of `image_size` pixels, weights from torch's current generator."""
+        from components.core.models.clip_build import build_untrained
+
+        return build_untrained(image_size)
+
+
+ClipConfig: TypeAlias = Annotated[HubClip | LocalClip | TinyClip | UntrainedClip, Field(discriminator="kind")]

@@ -9,7 +9,7 @@ from torch import nn
 
 from components.core.models.importing import load_into
 from components.core.models.sam import SamTower
-from components.core.models.sam_config import SAM_MEAN, SAM_STD, CheckpointSam, TinySam
+from components.core.models.sam_config import SAM_MEAN, SAM_STD, CheckpointSam, TinySam, UntrainedSam
 
 DECODER_HEADS = 8
 
@@ -23,6 +23,11 @@ def build_checkpoint(config: CheckpointSam) -> SamTower:
     sam = sam_model_registry[config.model]()
     load_into(sam, config.file)
     return SamTower(sam.train())
+
+
+def build_untrained(config: UntrainedSam) -> SamTower:
+    """A registry model with weights from torch's current generator."""
+    return SamTower(sam_model_registry[config.model]().train())
 
 
 def sam_on_meta(model: str) -> Sam:

@@ -1,4 +1,4 @@
-"""Two ways to get a Segment Anything model, as values (no torch here)."""
+"""Ways to get a Segment Anything model, as values (no torch here)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -14,6 +14,12 @@ SAM_MEAN = (123.675, 116.28, 103.53)
 """Mean of red, green and blue (of 255) that SAM is fed with."""
 SAM_STD = (58.395, 57.12, 57.375)
 
+SamModel: TypeAlias = Literal["vit_b", "vit_l", "vit_h"]
+"""Sizes in segment_anything's registry."""
+
+IMAGE_SIZE = 1024
+"""Side of the square images that every published size takes, in pixels."""
+
 
 class CheckpointSam(Values):
     """A pretrained SAM (or MedSAM: same keys) from a local checkpoint.
@@ -24,18 +30,26 @@ class CheckpointSam(Values):
     """
 
     kind: Literal["checkpoint"] = "checkpoint"
-    model: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
+    model: SamModel = "vit_b"
     file: Path
 
     @property
     def image_size(self) -> int:
         """Side of the square images it takes, in pixels."""
-        return 1024
+        return IMAGE_SIZE
 
     @property
     def random(self) -> bool:
         """Are the weights untrained?"""
         return False
+
+    def missing(self) -> str:
+        """Why it cannot be built on this machine; empty where it can."""
+        return "" if self.file.is_file() else f"there is no file {self.file}"
+
+    def untrained(self) -> "UntrainedSam":
+        """The same architecture with random weights."""
+        return UntrainedSam(model=self.model)
 
     def build(self) -> "SamTower":
         """Build the model and load its weights."""
@@ -80,5 +94,48 @@ class TinySam(Values):
 
         return build_tiny(self)
 
+    def missing(self) -> str:
+        """Nothing ever is."""
+        return ""
 
-SamConfig: TypeAlias = Annotated[CheckpointSam | TinySam, Field(discriminator="kind")]
+    def untrained(self) -> "TinySam":
+        """It never was trained."""
+        return self
+
+
+class UntrainedSam(Values):
+    """A published size with random weights: its times and memory, no meaning.
+
+    Attributes:
+        model: Size in segment_anything's registry.
+    """
+
+    kind: Literal["untrained"] = "untrained"
+    model: SamModel = "vit_b"
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images it takes, in pixels."""
+        return IMAGE_SIZE
+
+    @property
+    def random(self) -> bool:
+        """Are the weights untrained?"""
+        return True
+
+    def missing(self) -> str:
+        """Nothing ever is."""
+        return ""
+
+    def untrained(self) -> "UntrainedSam":
+        """It never was trained."""
+        return self
+
+    def build(self) -> "SamTower":
+        """Build the model with weights from torch's current generator."""
+        from components.core.models.sam_build import build_untrained
+
+        return build_untrained(self)
+
+
+SamConfig: TypeAlias = Annotated[CheckpointSam | TinySam | UntrainedSam, Field(discriminator="kind")]
