@@ -12,6 +12,7 @@ from components.cli.values import add_values, configure, resolve
 from components.core.component import executor_output, flag
 from components.core.errors import BadInput, ThawError
 from components.core.stage import Stage, execute
+from components.core.tracking.logs import set_up_logging
 
 
 def parser(program: str) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
@@ -44,6 +45,7 @@ def run_stage(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> int
     """Run a stage as the command line asks."""
     values, source = resolve(arguments)
     config = configure(stage, values, source)
+    set_up_logging(config.runtime.log_level)
     inputs = stage.inputs(**{port.name: _input(getattr(arguments, port.name)) for port in stage.input_ports()})
     outputs = stage.outputs(**{port.name: getattr(arguments, port.name) for port in stage.output_ports()})
     if not execute(stage, config, inputs, outputs):

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,12 +101,12 @@ def _describe(cls: type[BaseModel], problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
         return f"{key} = {problem.get('input')!r}: {problem['msg']}"
-    near = difflib.get_close_matches(str(problem["loc"][-1]), _known_keys(cls, problem["loc"][:-1]), n=1)
+    near = difflib.get_close_matches(str(problem["loc"][-1]), _known_keys(cls), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{key} = {problem['input']!r}: unknown key{hint}"
 
 
-def _known_keys(cls: type[BaseModel], path: Sequence[Any]) -> list[str]:
+def _known_keys(cls: type[BaseModel]) -> list[str]:
     """Every property name anywhere in the schema: close enough for a spelling hint."""
     schema = cls.model_json_schema()
     sections = [schema, *schema.get("$defs", {}).values()]

@@ -53,6 +53,7 @@ class Outputs:
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Judge, then write the numbers, the cases and the report."""
     from components.core.data.dataset import Dataset
+    from components.core.engine.training import fold_of
     from components.core.report.render import render
     from components.core.tracking.push import RunLabels
     from components.core.tracking.tracker import Tracker
@@ -64,11 +65,12 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     task = config.recipe.build()
     values = config.evaluate
     identity = STAGE.identity(config, inputs)
-    labels = RunLabels(recipe=config.recipe.name, stage=STAGE.name, seed=config.seed)
+    labels = RunLabels(config.recipe.name, STAGE.name, config.seed, fold_of(dataset))
     with Tracker(config.runtime, labels) as tracker:
         judge = Judge(task, dataset, config.seed, config.runtime, values.batch_size, tracker)
         systems = [judge.untrained()]
         systems += [judge.phase(name, getattr(inputs, name)) for name in PHASES]
+        systems += judge.controls(PHASES[-1], inputs.end_to_end)
         if values.baselines:
             systems += judge.baselines()
             systems += judge.trained_baselines(identity, outputs.metrics.parent)

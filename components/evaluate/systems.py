@@ -1,6 +1,6 @@
 """What is judged: the model before and after every phase, and the yardsticks beside it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from components.core.engine.groups import owners
 from components.core.engine.run import Job, train
 from components.core.engine.snapshot import put
 from components.core.engine.training import checkpoint_store
+from components.core.engine.task import Examples
 from components.core.engine.validate import in_order
 from components.core.identity import Identity
 from components.core.runtime import Runtime
@@ -37,7 +38,7 @@ class System:
 
     name: str
     cases: list[CasePrediction]
-    history: list[dict[str, float]]
+    history: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,15 @@ class Judge:
         """A finished phase's model."""
         artifact = ModelArtifact.load(folder)
         cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown=set())
-        return System(name, cases, list(artifact.meta.history))
+        return System(name, cases, artifact.meta.history)
+
+    def controls(self, name: str, folder: Path) -> Iterator[System]:
+        """A finished phase's model on the test samples asked wrongly on purpose."""
+        artifact = ModelArtifact.load(folder)
+        for control, examples in self.task.controls(self.dataset).items():
+            model = self._loaded(self.task, artifact)
+            cases = self._predict(self.task, model, artifact.meta.decision, shown=set(), examples=examples)
+            yield System(f"{name} ({control})", cases, [])
 
     def pictures(self, folder: Path, shown: set[str]) -> list[CasePrediction]:
         """Predictions of a finished phase for some samples, with pictures."""
@@ -91,12 +100,17 @@ class Judge:
 
     @torch.no_grad()
     def _predict(
-        self, task: RecipeTask, model: nn.Module, decision: Mapping[str, str], shown: set[str]
+        self,
+        task: RecipeTask,
+        model: nn.Module,
+        decision: Mapping[str, str],
+        shown: set[str],
+        examples: Examples | None = None,
     ) -> list[CasePrediction]:
         """Test predictions; every layer is frozen here, so what phases share is computed once for all of them."""
         device = Device(self.runtime)
         device.place(model).eval()
-        examples = task.examples(self.dataset, "test")
+        examples = examples or task.examples(self.dataset, "test")
         parts = task.parts(model)
         losses = task.evaluation_losses()
         prefixes = task.prefixes(model, examples, frozenset(parts), losses)

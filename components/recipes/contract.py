@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.engine.task import Batch, Features, Task
+from components.core.engine.task import Batch, Examples, Features, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,8 +68,19 @@ class DataSource(Protocol):
 class Recipe(Protocol):
     """A member of the tagged union in `components.recipes`."""
 
-    name: str
-    data: DataSource
+    @property
+    def name(self) -> str:
+        """Tag in the union."""
+
+    @property
+    def data(self) -> DataSource:
+        """The `data:` section."""
+
+    def missing_weights(self) -> list[str]:
+        """Which pretrained weights are not on this machine, one line each; empty where `build` needs no download."""
+
+    def untrained(self) -> "Recipe":
+        """The same recipe on the same architectures with random weights: for rehearsals and benchmarks."""
 
     def build(self) -> "RecipeTask":
         """The heavy side. Imports torch."""
@@ -107,6 +118,7 @@ class Baseline(Protocol):
         """Fit on train (if there is anything to fit), choose on val, predict test."""
 
 
+@runtime_checkable
 class RecipeTask(Task, Protocol):
     """A task that can also be judged, shown and shipped."""
 
@@ -134,6 +146,12 @@ class RecipeTask(Task, Protocol):
             predicted: One row of `predict`, on the CPU.
             decision: Validation's choices; where one is missing, the recipe's default holds.
             pictures: Also paint the pictures for the report.
+        """
+
+    def controls(self, dataset: "Dataset") -> Mapping[str, Examples]:
+        """The test samples asked wrongly on purpose (other prompts, say), by name; same ids, same order.
+
+        A trained model that does as well on them does not use what it was asked.
         """
 
     def baselines(self, seed: int) -> Sequence[Baseline]:

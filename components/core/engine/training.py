@@ -20,7 +20,9 @@ from components.core.tracking.tracker import Tracker
 class RecipeValues(Protocol):
     """A recipe, as far as training records it."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Tag in the union of recipes."""
 
     def build(self) -> Task:
         """The task to train."""
@@ -58,7 +60,9 @@ def run_phase(
     """
     dataset = Dataset.open(files.dataset)
     start = ModelArtifact.load(files.start) if files.start is not None else None
-    with Tracker(runtime, RunLabels(recipe=recipe.name, stage=identity.stage, seed=seed)) as tracker:
+    labels = RunLabels(recipe=recipe.name, stage=identity.stage, seed=seed, fold=fold_of(dataset))
+    history = files.model.parent / f"{identity.stage}.history.jsonl"
+    with Tracker(runtime, labels, history) as tracker:
         job = Job(
             task=recipe.build(),
             phase=phase,
@@ -98,3 +102,9 @@ def checkpoint_store(runtime: Runtime, stage: str, beside: Path) -> str:
     if runtime.checkpoints.store is not None:
         return f"{runtime.checkpoints.store.rstrip('/')}/{stage}"
     return str(beside / f"{stage}.checkpoints")
+
+
+def fold_of(dataset: Dataset) -> str:
+    """The fold that a dataset tests, for labels; empty without folds."""
+    split = dataset.card.settings.get("split", {})
+    return str(split.get("fold", "")) if split.get("folds") else ""

@@ -2,7 +2,9 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import cast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,13 +18,15 @@ from components.core.data.dataset import Dataset
 from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
+from components.core.export.policy import Policy
 from components.core.losses.contrastive import silent_directions
 from components.recipes.contract import Baseline, CasePrediction, RecipeTask
 from components.recipes.freqmedclip.baselines import yardsticks
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
-from components.recipes.freqmedclip.data import prompts_of, samples
+from components.recipes.freqmedclip.data import Sample, prompts_of, samples
 from components.recipes.freqmedclip.evaluation import score
 from components.recipes.freqmedclip.examples import SegmentationExamples
+from components.recipes.freqmedclip.export import export_model
 from components.recipes.freqmedclip.measures import measure_sample
 from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
@@ -67,9 +71,23 @@ class FreqMedClipTask:
     def examples(self, dataset: object, split: str) -> SegmentationExamples:
         """One row per case and target of a split."""
         prepared = cast(Dataset, dataset)
+        return self._examples(prepared, samples(prepared.rows(split), prompts_of(prepared)))
+
+    def controls(self, dataset: Dataset) -> Mapping[str, Examples]:
+        """Every test target asked for by the prompt of the next one, where there are several."""
+        prompts = prompts_of(dataset)
+        if len(prompts) == 1:
+            return {}
+        values = sorted(prompts)
+        following = dict(zip(values, [*values[1:], values[0]], strict=True))
+        asked = samples(dataset.rows("test"), prompts)
+        swapped = [replace(sample, prompt=prompts[following[sample.value]]) for sample in asked]
+        return {"swapped prompts": self._examples(dataset, swapped)}
+
+    def _examples(self, dataset: Dataset, chosen: Sequence[Sample]) -> SegmentationExamples:
         return SegmentationExamples(
-            prepared,
-            samples(prepared.rows(split), prompts_of(prepared)),
+            dataset,
+            chosen,
             size=self.config.image_size,
             sam_size=self.config.sam.image_size,
             augment=self.augment,
@@ -254,6 +272,12 @@ class FreqMedClipTask:
     def trained_baselines(self, dataset: Dataset) -> Mapping[str, tuple[RecipeTask, Phase]]:
         """The supervised U-Net."""
         return trained_yardsticks(self._baselines, dataset, self.config.prompting, self.examples)
+
+    def export(
+        self, model: nn.Module, dataset: Dataset, decision: Mapping[str, str], policy: Policy, folder: Path
+    ) -> dict[str, Any]:
+        """Write the graphs that the chosen mask needs, and compare them with `predict`."""
+        return export_model(cast(FreqMedClip, model), self.config, self.predict, dataset, decision, policy, folder)
 
     @staticmethod
     def _best(means: Mapping[str, float]) -> str | None:

@@ -14,6 +14,7 @@ from components.core.data.dataset import Dataset
 from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
+from components.core.export.policy import Policy
 from components.core.losses.bce import bce_loss
 from components.core.losses.dice import soft_dice_loss
 from components.core.metrics.overlap import dice
@@ -163,6 +164,10 @@ class UnetTask:
             pictures=pictures,
         )
 
+    def controls(self, dataset: Dataset) -> Mapping[str, Examples]:  # noqa: ARG002
+        """None: it is asked for a channel, not by a text."""
+        return {}
+
     def baselines(self, seed: int) -> Sequence[Baseline]:
         """None: it is one itself."""
         return ()
@@ -171,7 +176,9 @@ class UnetTask:
         """None: it is one itself."""
         return {}
 
-    def export(self, model: nn.Module, dataset: Dataset, decision: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    def export(
+        self, model: nn.Module, dataset: Dataset, decision: Mapping[str, str], policy: Policy, folder: Path
+    ) -> dict[str, Any]:
         """Refuse: a yardstick is measured, not shipped. Raises BadInput."""
         raise BadInput("the U-Net is a yardstick and is not exported", where=NAME, remedy="export the recipe's model")
 
