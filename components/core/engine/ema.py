@@ -25,8 +25,8 @@ class WeightAverage:
         """Follow the parameters by one optimiser step."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        for name, parameter in self._parameters.items():
-            self.shadow[name].lerp_(parameter.detach(), 1.0 - decay)
+        shadows = [self.shadow[name] for name in self._parameters]
+        torch._foreach_lerp_(shadows, [parameter.detach() for parameter in self._parameters.values()], 1.0 - decay)
 
     @torch.no_grad()
     def restore(self, shadow: Mapping[str, Tensor], updates: int) -> None:

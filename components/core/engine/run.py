@@ -118,7 +118,7 @@ class PhaseRun:
     def _make_trainee(self) -> Trainee:
         phase = self._job.phase
         groups = optimizer_groups(self._model, self._owned, self._rates, phase.weight_decay)
-        optimizer = torch.optim.AdamW(groups)
+        optimizer = torch.optim.AdamW(groups, fused=True)
         if self._job.start is not None and self._job.start.optimizer is not None:
             restore_optimizer(optimizer, self._job.start.optimizer)
         changing = frozenset(name for name, part in self._owned.items() if part in self._rates)

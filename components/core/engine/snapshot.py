@@ -89,8 +89,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tens
         for name, parameter in zip(group["names"], group["params"], strict=True):
             state = slots.get(name, {})
             for slot, value in state.items():
-                device = value.device if slot == "step" else parameter.device  # AdamW keeps its step counts on the CPU
-                optimizer.state[parameter][slot] = value.to(device).clone()
+                optimizer.state[parameter][slot] = value.to(parameter.device).clone()
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
