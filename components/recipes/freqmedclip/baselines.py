@@ -1,7 +1,7 @@
 """Yardsticks of freqmedclip that need no training loop, judged on the test split like the model."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -20,7 +20,7 @@ from components.core.models.clip import ClipTower, normalise
 from components.core.models.clip_config import TinyClip
 from components.recipes.contract import Baseline, CasePrediction
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
-from components.recipes.freqmedclip.data import Sample, samples
+from components.recipes.freqmedclip.data import Sample, prompts_of, samples
 from components.recipes.freqmedclip.evaluation import stretch
 from components.recipes.freqmedclip.m2ib import m2ib_saliency
 from components.recipes.freqmedclip.model_config import M2ibConfig, ModelConfig, Prompting
@@ -46,21 +46,20 @@ class MaskBaseline:
 
     Attributes:
         fit: (dataset, mask value) to a predictor. It sees the train and val splits.
-        prompts: Text by mask value.
         prompting: How many of the mask's components count as boxes.
     """
 
     name: str
     fit: Callable[[Dataset, int], Predictor]
-    prompts: Mapping[int, str]
     prompting: Prompting
 
     def predict(self, dataset: Dataset) -> list[CasePrediction]:
         """Fit, then judge every test sample. Raises BadInput where the train split holds nothing of a target."""
-        fitted = {value: self.fit(dataset, value) for value in sorted(self.prompts)}
+        prompts = prompts_of(dataset)
+        fitted = {value: self.fit(dataset, value) for value in sorted(prompts)}
         found = []
-        for sample in samples(dataset.rows("test"), self.prompts):
-            target = find_target(dataset, sample.id, self.prompts)
+        for sample in samples(dataset.rows("test"), prompts):
+            target = find_target(dataset, sample.id)
             mask = fitted[sample.value].predict(target.image)
             found.append(judge(target, Answer(mask, prompt_boxes(mask, self.prompting, *mask.shape))))
         return found
@@ -106,19 +105,18 @@ class M2ibZeroShot:
     name: str
     build: Callable[[], ClipTower]
     config: M2ibConfig
-    prompts: Mapping[int, str]
     prompting: Prompting
     batch_size: int = 4
     device: str = "cpu"
 
     def predict(self, dataset: Dataset) -> list[CasePrediction]:
         """Judge every test sample. Raises BadInput where the tower has no such block."""
-        asked = samples(dataset.rows("test"), self.prompts)
+        asked = samples(dataset.rows("test"), prompts_of(dataset))
         clip = self.build().to(self.device).eval().requires_grad_(False)
         texts = self._texts(clip, asked)
         found = []
         for numbers in _chunks(range(len(asked)), self.batch_size):
-            targets = [find_target(dataset, asked[number].id, self.prompts) for number in numbers]
+            targets = [find_target(dataset, asked[number].id) for number in numbers]
             image = torch.stack([_picture(target, clip.image_size) for target in targets]).to(self.device)
             text = torch.stack([texts[asked[number].prompt] for number in numbers])
             maps = m2ib_saliency(clip, image, text, numbers, self.config).cpu().numpy()
@@ -167,7 +165,6 @@ def untrained_clip(config: ModelConfig, seed: int) -> ClipTower:
 def yardsticks(
     config: BaselinesConfig,
     model: ModelConfig,
-    prompts: Mapping[int, str],
     seed: int,
     device: str = "cpu",
 ) -> list[Baseline]:
@@ -175,7 +172,6 @@ def yardsticks(
 
     Args:
         model: The recipe's model, for its CLIP and its prompting.
-        prompts: Text by mask value.
         seed: Seed of a random CLIP.
         device: Where M2IB computes, as torch names it.
     """
@@ -188,11 +184,8 @@ def yardsticks(
         name=M2IB + (NO_MEANING if isinstance(model.clip, TinyClip) else ""),
         build=lambda: untrained_clip(model, seed),
         config=model.m2ib,
-        prompts=prompts,
         prompting=model.prompting,
         batch_size=config.m2ib_batch,
         device=device,
     )
-    return [
-        MaskBaseline(name, fits[name], prompts, model.prompting) if name in fits else zero_shot for name in config.names
-    ]
+    return [MaskBaseline(name, fits[name], model.prompting) if name in fits else zero_shot for name in config.names]

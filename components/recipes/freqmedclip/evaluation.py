@@ -27,7 +27,6 @@ def score(
     predicted: Mapping[str, Tensor],
     decision: Mapping[str, str],
     *,
-    prompts: Mapping[int, str],
     prompting: Prompting,
     pictures: bool = False,
 ) -> CasePrediction:
@@ -37,7 +36,6 @@ def score(
         sample: Id as `components.recipes.freqmedclip.data.samples` gives it.
         predicted: Probabilities [s, s] by name on the CPU; `saliency` is always there.
         decision: `mask` names the map that is judged; `{"mask": "saliency"}` is the system without SAM.
-        prompts: Text by mask value.
         prompting: How the saliency becomes boxes.
 
     Raises:
@@ -56,7 +54,6 @@ def score(
         sample,
         _numbers(predicted[chosen]),
         _numbers(predicted[SALIENCY]),
-        prompts=prompts,
         prompting=prompting,
         pictures=pictures,
     )
@@ -68,7 +65,6 @@ def score_maps(
     mask: Float[np.ndarray, "s s"],
     saliency: Float[np.ndarray, "s s"],
     *,
-    prompts: Mapping[int, str],
     prompting: Prompting,
     pictures: bool = False,
 ) -> CasePrediction:
@@ -77,7 +73,7 @@ def score_maps(
     The mask is stretched to the native size and thresholded there; boxes are found on the map itself, where the model
     finds them, and stretched.
     """
-    target = find_target(dataset, sample, prompts)
+    target = find_target(dataset, sample)
     height, width = target.truth.shape
     answer = Answer(
         mask=stretch(mask, height, width) >= THRESHOLD,

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-MAX_SIDE = 256
-"""Longer pictures are shrunk."""
+SIDE = 256
+"""Longest side of a panel, pixels."""
 
 TRUTH = (0, 158, 115)
 """Bluish green of Okabe and Ito's palette, which colour-blind readers tell from the orange."""
@@ -28,7 +28,7 @@ def panels(
     predicted: Bool[np.ndarray, "h w"],
     saliency: Float[np.ndarray, "h w"] | None = None,
 ) -> dict[str, UInt8[np.ndarray, "u v 3"]]:
-    """RGB panels by caption, at most 256 px long.
+    """RGB panels by caption, at most 256 px long and more than 128.
 
     Args:
         image: RGB.
@@ -39,21 +39,24 @@ def panels(
     Returns:
         `image + truth`, `saliency` (viridis over the picture) and `prediction` (outlines of both masks).
     """
-    small = shrink(image)
-    asked = with_outline(small, truth, TRUTH, TRUTH_WIDTH)
+    shown = resized(image)
+    asked = with_outline(shown, truth, TRUTH, TRUTH_WIDTH)
     found = {"image + truth": asked}
     if saliency is not None:
-        found["saliency"] = with_heat(small, saliency)
+        found["saliency"] = with_heat(shown, saliency)
     found["prediction"] = with_outline(asked, predicted, PREDICTION, PREDICTION_WIDTH)
     return found
 
 
-def shrink(image: UInt8[np.ndarray, "h w 3"], side: int = MAX_SIDE) -> UInt8[np.ndarray, "u v 3"]:
-    """The picture with its longer side at most `side` pixels, in its own proportions."""
+def resized(image: UInt8[np.ndarray, "h w 3"], side: int = SIDE) -> UInt8[np.ndarray, "u v 3"]:
+    """The picture at about `side` pixels and never above, in its own proportions.
+
+    A longer one is shrunk by area; a shorter one is enlarged by a whole factor, its pixels staying what they are.
+    """
     height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
-        return image.copy()
+        return np.asarray(image.repeat(int(scale), axis=0).repeat(int(scale), axis=1))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -62,8 +65,8 @@ def with_heat(image: UInt8[np.ndarray, "u v 3"], saliency: Float[np.ndarray, "h 
     """A probability map over a picture, 0 dark blue to 1 yellow."""
     height, width = image.shape[:2]
     # By area, which averages and so stays within the map's own range.
-    resized = cv2.resize(saliency.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    levels = np.rint(np.clip(resized, 0, 1) * 255).astype(np.uint8)
+    fitted = cv2.resize(saliency.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    levels = np.rint(np.clip(fitted, 0, 1) * 255).astype(np.uint8)
     heat = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
     return np.asarray(cv2.addWeighted(image, 1 - HEAT, heat, HEAT, 0), dtype=np.uint8)
 
@@ -81,5 +84,6 @@ def with_outline(
     scaled = [((contour + 0.5) * factor - 0.5) * 2**SUBPIXEL_BITS for contour in contours]
     lines = [np.rint(line).astype(np.int32) for line in scaled]
     drawn = image.copy()
-    cv2.polylines(drawn, lines, isClosed=True, color=colour, thickness=width, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
+    # Without antialiasing, which would pale a line of one pixel wherever it falls between two.
+    cv2.polylines(drawn, lines, isClosed=True, color=colour, thickness=width, lineType=cv2.LINE_8, shift=SUBPIXEL_BITS)
     return drawn

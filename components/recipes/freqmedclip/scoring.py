@@ -1,6 +1,5 @@
 """The judgement of one sample at its native resolution: the same for the model, its stages and every yardstick."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from components.core.metrics.overlap import UNDEFINED, dice, iou
 from components.core.metrics.sharpness import saliency_sharpness
 from components.core.metrics.surface import boundary_f1, nsd
 from components.recipes.contract import CasePrediction
-from components.recipes.freqmedclip.data import samples
+from components.recipes.freqmedclip.data import prompts_of, samples
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.pictures import panels
 from components.recipes.freqmedclip.prompts import box_of, largest_components
@@ -59,16 +58,16 @@ class Answer:
     saliency: Float[np.ndarray, "h w"] | None = None
 
 
-def find_target(dataset: Dataset, sample: str, prompts: Mapping[int, str]) -> Target:
+def find_target(dataset: Dataset, sample: str) -> Target:
     """Picture and truth of one sample.
 
     Args:
         sample: Id as `components.recipes.freqmedclip.data.samples` gives it.
-        prompts: Text by mask value.
 
     Raises:
         BadInput: The dataset has no such sample.
     """
+    prompts = prompts_of(dataset)
     several = len(prompts) > 1
     case = sample.rpartition("#")[0] if several else sample
     try:
