@@ -164,7 +164,7 @@ class UnetTask:
             pictures=pictures,
         )
 
-    def controls(self, dataset: Dataset) -> Mapping[str, Examples]:  # noqa: ARG002
+    def controls(self, dataset: Dataset) -> Mapping[str, Examples]:
         """None: it is asked for a channel, not by a text."""
         return {}
 
@@ -172,7 +172,7 @@ class UnetTask:
         """None: it is one itself."""
         return ()
 
-    def trained_baselines(self, dataset: Dataset) -> Mapping[str, tuple[RecipeTask, Phase]]:  # noqa: ARG002
+    def trained_baselines(self, dataset: Dataset) -> Mapping[str, tuple[RecipeTask, Phase]]:
         """None: it is one itself."""
         return {}
 
