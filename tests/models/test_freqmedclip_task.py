@@ -13,7 +13,7 @@ from components.core.errors import BadInput
 from components.core.models.sam import SamTower
 from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.model import FreqMedClip
-from components.recipes.freqmedclip.model_config import ModelConfig
+from components.recipes.freqmedclip.model_config import Early, ModelConfig
 from components.recipes.freqmedclip.task import FreqMedClipTask
 
 WARMUP = {"seg": 1.0, "hinge": 1.0}
@@ -141,6 +141,12 @@ def test_cached_prefixes_change_no_loss(any_config: ModelConfig, make_task: Make
         results.append(terms)
     for other in results[1:]:
         torch.testing.assert_close(other, results[0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_vision_prefix_never_passes_the_injection(config: ModelConfig, make_task: Make, dataset: Dataset) -> None:
+    task = make_task(config.model_copy(update={"injection": Early(block=0)}))
+    _, _, names = step(task, dataset, WARMUP, FREQUENCY | {"vision.blocks.1"})
+    assert names == ["prompt", "vision:0"]
 
 
 def test_terms_are_per_sample(task: FreqMedClipTask, dataset: Dataset) -> None:
