@@ -1,0 +1,36 @@
+"""What a bundle's predictor gives, whatever the recipe. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer to one picture.
+
+    Attributes:
+        pictures: uint8 pictures at the picture's native size, [h, w] or [h, w, 3], by name; the first is the answer.
+        values: Plain values to print.
+    """
+
+    pictures: Mapping[str, NDArray[np.uint8]]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Predictor(Protocol):
+    """A bundle, ready to answer."""
+
+    def predict(self, image: NDArray[np.uint8], prompt: str) -> Prediction:
+        """Answer for one picture.
+
+        Args:
+            image: RGB, [h, w, 3], any size.
+            prompt: What is asked; empty takes the bundle's only prompt, or none where the recipe needs none.
+
+        Raises:
+            BadInput: The prompt is missing or cannot be understood.
+        """

@@ -1,0 +1,118 @@
+"""What is the same in every recipe's bundle: weights, provenance, scores."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from components.core.checkpoint.artifact import ModelArtifact
+from components.core.checkpoint.codec import encode_tensors
+from components.core.data.card import Card
+from components.core.data.dataset import Dataset
+from components.core.engine.device import make_deterministic
+from components.core.engine.snapshot import put
+from components.core.errors import BadInput
+from components.core.export.bundle import RECIPE, WEIGHTS, close, installed, versions
+from components.export.stage import Config, Inputs
+from components.export.values import Export
+
+SHIPPED = "end_to_end"
+"""The system of the evaluation that is shipped."""
+
+WARNING = "Not for diagnosis. Not a medical device."
+SPACING = "spacing"
+"""Prefix of the dataset's attributes that hold pixel sizes."""
+
+
+def write_bundle(config: Config, inputs: Inputs, folder: Path) -> None:
+    """Write every file of a bundle; the metadata, which names the others' digests, comes last.
+
+    Raises:
+        BadInput: An input is not what it should be.
+        ParityError: A graph differs from the model.
+    """
+    make_deterministic(config.runtime.threads)
+    artifact = ModelArtifact.load(inputs.weights)
+    dataset = Dataset.open(inputs.dataset)
+    _require_origin(artifact, dataset, config.seed, inputs)
+    scores = _scores(inputs.evaluation)
+    recipe = config.recipe.model_dump(mode="json")
+    task = config.recipe.build()
+    model = task.build_model(config.seed)
+    put(model, artifact.weights)
+    own = task.export(model, dataset, artifact.meta.decision, config.export, folder)
+    (folder / WEIGHTS).write_bytes(encode_tensors(model.state_dict()))
+    provenance = {
+        "recipe": config.recipe.name,
+        "seed": config.seed,
+        "model_digest": artifact.digest,
+        "phase": artifact.meta.phase,
+        "data_digest": dataset.digest,
+    }
+    close(folder, {**_about(config.export), **_data(dataset.card), **provenance, "eval_metrics": scores, **own}, recipe)
+
+
+def _require_origin(artifact: ModelArtifact, dataset: Dataset, seed: int, inputs: Inputs) -> None:
+    """The model must be of this dataset and seed: the metadata says so, and frozen parts are built from the seed."""
+    if artifact.meta.data_digest not in ("", dataset.digest):
+        raise BadInput("the model was trained on another dataset", where=str(inputs.weights), remedy="give its own")
+    trained = artifact.meta.extra.get("seed", seed)
+    if trained != seed:
+        raise BadInput(
+            f"the model was trained with seed {trained}, not {seed}",
+            where=str(inputs.weights),
+            remedy=f"export with --set seed={trained}",
+        )
+
+
+def _about(values: Export) -> dict[str, Any]:
+    """Who, what for, made with what: MONAI's names where it has them."""
+    return {
+        "name": "thaw bundle",
+        "version": values.version,
+        "changelog": values.changelog,
+        "thaw_version": installed("thaw"),
+        "required_packages_version": versions(),
+        "authors": values.authors,
+        "copyright": values.copyright,
+        "intended_use": values.intended_use,
+        "warning": WARNING,
+        "configs": [RECIPE],
+        "weights": {"file": WEIGHTS, "what": "averaged weights where the phase keeps an average, else the last ones"},
+    }
+
+
+def _data(card: Card) -> dict[str, Any]:
+    """Where the model's knowledge comes from."""
+    spacing = {name: value.model_dump() for name, value in card.attributes.items() if name.startswith(SPACING)}
+    return {
+        "synthetic": card.synthetic,
+        "data_warnings": card.warnings,
+        "data_counts": card.counts,
+        "data_groups": card.groups.model_dump(mode="json"),
+        "data_notices": card.sources.notices,
+        "spacing": spacing or "pixel",
+        "label_names": card.label_names,
+    }
+
+
+def _scores(file: Path) -> dict[str, Any]:
+    """The shipped system's estimates on the test split, from `evaluate`.
+
+    Raises:
+        BadInput: The file does not hold them.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            "headline": found["headline"],
+            "split": "test",
+            "views": ["identity"],
+            "metrics": found["systems"][SHIPPED],
+            "by_label": found["labels"][SHIPPED],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"the evaluation does not tell the scores of {SHIPPED}: {error!r}",
+            where=str(file),
+            remedy="give metrics.json of `thaw evaluate`",
+        ) from error
