@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from components.core.augment.joint import Augment
-from components.core.config import canonical
 from components.core.data.dataset import Dataset
 from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
@@ -27,10 +26,11 @@ from components.recipes.freqmedclip.data import Sample, prompts_of, samples
 from components.recipes.freqmedclip.evaluation import score
 from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.export import export_model
+from components.recipes.freqmedclip.frozen import frozen_prefixes
 from components.recipes.freqmedclip.measures import measure_sample
 from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
-from components.recipes.freqmedclip.terms import TERMS, Scene
+from components.recipes.freqmedclip.terms import TERMS, Scene, terms_needing
 from components.recipes.freqmedclip.unet_task import trained_yardsticks
 
 CANDIDATES = ("saliency", "sam", "mean")
@@ -108,7 +108,7 @@ class FreqMedClipTask:
             if weight < 0:
                 raise BadInput(f"the weight of {name!r} is {weight}", where=f"losses.{name}", remedy="use 0 or more")
         captions = cast(SegmentationExamples, examples).captions
-        if _needs(losses, "captions") and len(captions) < 2:
+        if terms_needing(losses, "captions") and len(captions) < 2:
             raise BadInput(
                 f"the contrastive loss needs two distinct captions, the train split has {len(captions)}",
                 where="losses.contrastive",
@@ -117,12 +117,12 @@ class FreqMedClipTask:
 
     def couples(self, losses: Mapping[str, float]) -> str:
         """The contrastive term compares the samples of a batch."""
-        coupled = _needs(losses, "captions")
+        coupled = terms_needing(losses, "captions")
         return f"{', '.join(coupled)}: each sample's negatives are the rest of its batch" if coupled else ""
 
     def fields(self, losses: Mapping[str, float]) -> frozenset[str]:
         """The frequency stream always reads the picture."""
-        return frozenset({"image", "mask"} | ({"caption"} if _needs(losses, "captions") else set()))
+        return frozenset({"image", "mask"} | ({"caption"} if terms_needing(losses, "captions") else set()))
 
     def prefixes(
         self, model: nn.Module, examples: Examples, frozen: frozenset[str], losses: Mapping[str, float]
@@ -132,49 +132,14 @@ class FreqMedClipTask:
         Raises:
             BadInput: The text tower or SAM's image encoder is to train: both stay frozen in this recipe.
         """
-        for part in {"text", "sam.trunk"} - frozen:
-            raise BadInput(f"{part} cannot train in this recipe", where="trainable", remedy=f"leave {part} out")
-        network, rows = cast(FreqMedClip, model), cast(SegmentationExamples, examples)
-        found = [self._texts(network, "prompt", rows.prompts)]
-        if _needs(losses, "captions"):
-            found.append(self._texts(network, "caption", rows.captions))
-        if "vision.embed" in frozen:
-            found.append(self._vision(network, frozen))
-        if _needs(losses, "masks"):
-            found.append(self._sam(network, frozen))
-        return found
-
-    def _texts(self, model: FreqMedClip, name: str, texts: list[str]) -> Prefix:
-        return Prefix(
-            name=name,
-            parts=("text",),
-            fields=frozenset({"ids"}),
-            compute=lambda table: model.clip.text(table["ids"]),
-            table={"ids": model.clip.tokenise(texts)},
-            index=name,
-            signature=canonical(self.config.clip.model_dump(mode="json")),
-        )
-
-    def _vision(self, model: FreqMedClip, frozen: frozenset[str]) -> Prefix:
-        blocks = range(model.injection)
-        end = next((block for block in blocks if f"vision.blocks.{block}" not in frozen), model.injection)
-        return Prefix(
-            name=f"vision:{end}",
-            parts=("vision.embed", *(f"vision.blocks.{block}" for block in range(end))),
-            fields=frozenset({"image"}),
-            compute=lambda batch: model.clip.entering(batch["image"], end),
-            signature=canonical([self.config.clip.model_dump(mode="json"), self.config.image_size]),
-        )
-
-    def _sam(self, model: FreqMedClip, frozen: frozenset[str]) -> Prefix:
-        whole = "sam.neck" in frozen
-        tower = model.sam
-        return Prefix(
-            name="sam:embedding" if whole else "sam:trunk",
-            parts=("sam.trunk", "sam.neck") if whole else ("sam.trunk",),
-            fields=frozenset({"sam_image"}),
-            compute=lambda batch: tower.embed(batch["sam_image"]) if whole else tower.trunk(batch["sam_image"]),
-            signature=canonical(self.config.sam.model_dump(mode="json")),
+        rows = cast(SegmentationExamples, examples)
+        return frozen_prefixes(
+            cast(FreqMedClip, model),
+            self.config,
+            prompts=rows.prompts,
+            captions=rows.captions,
+            frozen=frozen,
+            losses=losses,
         )
 
     def objective(self, model: nn.Module, batch: Batch, features: Features, losses: Mapping[str, float]) -> Objective:
@@ -189,11 +154,11 @@ class FreqMedClipTask:
             constants=self.config.objectives,
             caption=features.get("caption"),
             caption_index=batch.get("caption"),
-            mask=self._masks(network, saliency, features, training=True) if _needs(losses, "masks") else None,
+            mask=self._masks(network, saliency, features, training=True) if terms_needing(losses, "masks") else None,
         )
         terms = {name: weight * TERMS[name].value(scene) for name, weight in losses.items() if weight > 0}
         scalars = {"fusion_alpha": float(scene.alpha.detach())}
-        if _needs(losses, "captions"):
+        if terms_needing(losses, "captions"):
             scalars["contrastive_silent_directions"] = float(silent_directions(batch["caption"]))
         return Objective(terms, scalars)
 
@@ -302,11 +267,6 @@ def _saliency(model: FreqMedClip, batch: Batch, features: Features) -> Saliency:
         if name.startswith("vision:"):
             return model.saliency(batch["image"], features["prompt"], tokens, int(name.removeprefix("vision:")))
     return model.saliency(batch["image"], features["prompt"])
-
-
-def _needs(losses: Mapping[str, float], what: str) -> list[str]:
-    """Terms of positive weight that need `masks` or `captions`."""
-    return [name for name, weight in losses.items() if weight > 0 and name in TERMS and getattr(TERMS[name], what)]
 
 
 def _defined(measured: dict[str, Tensor]) -> dict[str, Tensor]:

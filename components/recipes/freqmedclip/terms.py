@@ -1,7 +1,8 @@
 """The loss terms of freqmedclip by name: which part of a batch each reads, one value per sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -95,3 +96,8 @@ TERMS: dict[str, Term] = {
     "consistency": Term(lambda scene: consistency_loss(scene.saliency, _mask(scene)), masks=True),
 }
 """Every term a phase may weigh."""
+
+
+def terms_needing(losses: Mapping[str, float], what: Literal["masks", "captions"]) -> list[str]:
+    """Terms of positive weight that need SAM's masks, or captions."""
+    return [name for name, weight in losses.items() if weight > 0 and name in TERMS and getattr(TERMS[name], what)]
