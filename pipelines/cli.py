@@ -10,8 +10,29 @@ import yaml
 from components.cli.main import parser, run_command
 from components.cli.values import add_values, resolve
 from components.core.config import merge
+from pipelines import (
+    commands_ask,
+    commands_benchmark,
+    commands_cache,
+    commands_crossvalidate,
+    commands_doctor,
+    commands_import,
+    commands_pipeline,
+    commands_status,
+)
+from pipelines.grammar import Commands
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+GROUPS = (
+    commands_ask,
+    commands_status,
+    commands_crossvalidate,
+    commands_doctor,
+    commands_cache,
+    commands_import,
+    commands_pipeline,
+    commands_benchmark,
+)
+"""Commands that live in files of their own; none of these imports torch or kfp before it runs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     top, commands = parser("thaw")
     _add_run(commands)
     _add_params(commands)
+    for module in GROUPS:
+        module.add(commands)
     return run_command(top, argv)
 
 
@@ -33,6 +56,7 @@ def _add_run(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from components.core.tracking.logs import set_up_logging
     from pipelines.local import Run, output, run_all
     from pipelines.table import print_results
 
@@ -41,6 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
         values = merge(values, {"seed": arguments.seed})
     if arguments.store is not None:
         values = merge(values, {"runtime": {"checkpoints": {"store": arguments.store}}})
+    set_up_logging((values.get("runtime") or {}).get("log_level", "info"))
     run = Run(arguments.recipe, arguments.size or "tiny", values, source, arguments.data, arguments.out)
     summary = run_all(run)
     print_results(summary, output(run, "evaluate", "report"), output(run, "export", "bundle"))

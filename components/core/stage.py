@@ -130,6 +130,11 @@ def is_finished(record: dict[str, Any], outputs: Any) -> bool:
     return bool(written == record and made == {name: digest_path(path) for name, path in paths.items()})
 
 
+def is_published(outputs: Any) -> bool:
+    """Has some run of the stage finished here? Whether it was this configuration's is for `is_finished` to say."""
+    return _record_file(outputs).exists() and all(path.exists() for path in _paths(outputs).values())
+
+
 def _check_inputs(stage: Stage[Any, Any, Any], inputs: Any) -> None:
     for name, path in _paths(inputs).items():
         if not path.exists():

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Literal
 
 from components.core.augment.joint import Augment
 from components.core.config import Values
+from components.core.export.bundle import Bundle
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.data import FreqMedClipData
 from components.recipes.freqmedclip.model_config import ModelConfig
+from components.recipes.freqmedclip.predictor import FreqMedClipPredictor
 
 if TYPE_CHECKING:
     from components.recipes.freqmedclip.task import FreqMedClipTask
@@ -27,6 +29,15 @@ class FreqMedClip(Values):
     augment: Augment = Augment()
     model: ModelConfig
     baselines: BaselinesConfig = BaselinesConfig()
+
+    def missing_weights(self) -> list[str]:
+        """Which pretrained weights are not on this machine, one line each."""
+        return [line for line in (self.model.clip.missing(), self.model.sam.missing()) if line]
+
+    def untrained(self) -> "FreqMedClip":
+        """The same recipe on the same architectures, all of them with random weights."""
+        towers = {"clip": self.model.clip.untrained(), "sam": self.model.sam.untrained()}
+        return self.model_copy(update={"model": self.model.model_copy(update=towers)})
 
     def build(self) -> "FreqMedClipTask":
         """The task: trains, predicts, is judged and exported."""

@@ -1,0 +1,27 @@
+"""`thaw predict`: ask an exported bundle about one picture."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from pipelines.grammar import Commands
+
+
+def add(commands: Commands) -> None:
+    """Mount the command."""
+    command = commands.add_parser("predict", help="ask an exported bundle about one picture")
+    command.add_argument("image", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF or BMP")
+    command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder made by `thaw export`")
+    command.add_argument("--prompt", default="", metavar="TEXT", help="what is asked (default: the only prompt)")
+    command.add_argument("--out", type=Path, metavar="FILE", help="PNG to write (default: named after IMAGE)")
+    command.set_defaults(handler=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from pipelines.commands_predict import predict_command
+
+    answer = predict_command(arguments.image, arguments.prompt, arguments.bundle, arguments.out)
+    Console().print(json.dumps(answer, indent=1), soft_wrap=True, markup=False, highlight=False)
+    return 0
