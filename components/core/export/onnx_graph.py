@@ -23,7 +23,6 @@ def write_graph(path: Path, module: nn.Module, inputs: Mapping[str, Tensor], out
         opset: Version of the operators.
     """
     module.eval()
-    size = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
     with torch.no_grad(), warnings.catch_warnings():
         # torch 2.13 uses its own deprecated name while it decomposes a graph.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
@@ -38,6 +37,8 @@ def write_graph(path: Path, module: nn.Module, inputs: Mapping[str, Tensor], out
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
+    tensors = (value.const_value for value in program.model.graph.initializers.values())
+    size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
     program.save(path, external_data=size > EXTERNAL_BYTES)
     _strip(path)
     onnx.checker.check_model(path)
