@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
 def _list(arguments: argparse.Namespace) -> int:
     from components.core.engine.cache import FeatureCache
 
-    entries = FeatureCache(Cache(dir=_existing(arguments.dir))).keys()
+    entries = FeatureCache(Cache(dir=_existing(arguments.dir))).entries()
     table = Table(title=Text(f"{arguments.dir}: {show_bytes(sum(entry.bytes for entry in entries))}"))
     for name in ("key", "features", "size", "last used"):
         table.add_column(name, justify="right" if name == "size" else "left")

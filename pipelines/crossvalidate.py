@@ -91,7 +91,9 @@ def results_table(results: Mapping[str, Any]) -> Table:
     for name, row in {**rows, **results["differences"]}.items():
         spread = np.std(list(row["seeds"].values()), ddof=1) if len(row.get("seeds", {})) > 1 else math.nan
         interval = f"{row['low']:.3f} to {row['high']:.3f}"
-        table.add_row(name, f"{row['mean']:.3f}", interval, "" if math.isnan(spread) else f"{spread:.3f}", str(row["n"]))
+        table.add_row(
+            name, f"{row['mean']:.3f}", interval, "" if math.isnan(spread) else f"{spread:.3f}", str(row["n"])
+        )
     return table
 
 

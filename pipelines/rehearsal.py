@@ -10,8 +10,9 @@ from components.cli.values import configure
 from components.core.data.dataset import Dataset
 from components.core.data.quarantine import QuarantineLimits
 from components.core.data.splits import Split
+from components.core.engine.job import Job
 from components.core.engine.phase import Phase
-from components.core.engine.run import Job, PhaseRun
+from components.core.engine.run import PhaseRun
 from components.core.errors import BadInput
 from components.core.identity import Identity
 from components.core.runtime import Cache, Runtime

@@ -13,10 +13,11 @@ from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures, Views
 from components.core.engine.groups import owners
-from components.core.engine.run import Job, train
+from components.core.engine.job import Job
+from components.core.engine.run import train
 from components.core.engine.snapshot import put
-from components.core.engine.training import checkpoint_store
 from components.core.engine.task import Examples
+from components.core.engine.training import checkpoint_store
 from components.core.engine.validate import in_order
 from components.core.identity import Identity
 from components.core.runtime import Runtime
@@ -85,7 +86,9 @@ class Judge:
     def trained_baselines(self, identity: Identity, beside: Path) -> Iterator[System]:
         """The recipe's yardsticks trained by the engine; interrupted, they resume like any phase."""
         for name, (task, phase) in self.task.trained_baselines(self.dataset).items():
-            own = Identity(f"evaluate.{name}", identity.code, {"phase": phase.model_dump(mode="json")}, identity.inputs)
+            values = {key: identity.config[key] for key in ("seed", "recipe")}
+            data = {"dataset": identity.inputs["dataset"]}
+            own = Identity(f"evaluate.{name}", identity.code, values, data)
             store = checkpoint_store(self.runtime, own.stage, beside)
             job = Job(task, phase, name, self.seed, self.runtime, self.dataset, None, own, store)
             result = train(job, self.tracker)

@@ -46,7 +46,9 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     from components.core.engine.training import PhaseFiles, run_phase
 
     files = PhaseFiles(inputs.dataset, inputs.weights, outputs.model, outputs.metrics)
-    run_phase(config.recipe, config.partial_unfreeze, config.seed, config.runtime, STAGE.identity(config, inputs), files)
+    run_phase(
+        config.recipe, config.partial_unfreeze, config.seed, config.runtime, STAGE.identity(config, inputs), files
+    )
 
 
 STAGE = Stage(

@@ -138,9 +138,9 @@ def test_the_least_recently_used_key_makes_room(tmp_path: Path) -> None:
     features(task, tmp_path, PLAN.kept(), max_gb=limit)
     model = task.build_model(1)
     features(task, tmp_path, PLAN.kept(), model, max_gb=limit)
-    notes = [entry.note for entry in FeatureCache(Cache(dir=tmp_path)).keys()]
+    notes = [entry.note for entry in FeatureCache(Cache(dir=tmp_path)).entries()]
     assert sum(note.startswith("stem") for note in notes) == 1
-    total = sum(entry.bytes for entry in FeatureCache(Cache(dir=tmp_path)).keys())
+    total = sum(entry.bytes for entry in FeatureCache(Cache(dir=tmp_path)).entries())
     assert FeatureCache(Cache(dir=tmp_path)).prune() == total
 
 

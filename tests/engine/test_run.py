@@ -9,8 +9,9 @@ import torch
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
+from components.core.engine.job import Job, Result
 from components.core.engine.phase import Ema, Handoff, Phase
-from components.core.engine.run import Job, Result, train
+from components.core.engine.run import train
 from components.core.engine.step import NonFinite
 from components.core.errors import BadInput
 from components.core.identity import Identity
@@ -45,7 +46,11 @@ def job(task: ToyTask, store: Path, phase: Phase = PHASE, **changes: Any) -> Job
         "name": "toy",
         "seed": 5,
         "runtime": Runtime(
-            device="cpu", progress=False, cache=Cache(dir=store / "cache"), checkpoints=Checkpoints(**settings), **runtime
+            device="cpu",
+            progress=False,
+            cache=Cache(dir=store / "cache"),
+            checkpoints=Checkpoints(**settings),
+            **runtime,
         ),
         "dataset": None,
         "start": None,

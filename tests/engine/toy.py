@@ -111,9 +111,7 @@ class ToyTask:
         text = features["text"] if "text" in features else model.text(batch["word"])
         return model.head(model.block(hidden) + text)[:, 0]
 
-    def objective(
-        self, model: ToyModel, batch: Batch, features: Features, losses: Mapping[str, float]
-    ) -> Objective:
+    def objective(self, model: ToyModel, batch: Batch, features: Features, losses: Mapping[str, float]) -> Objective:
         self.on_objective()
         if self.memory is not None and len(batch["row"]) > self.memory:
             raise torch.OutOfMemoryError("toy")

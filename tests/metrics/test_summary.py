@@ -76,9 +76,9 @@ def test_repeating_a_patient_does_not_narrow_the_interval() -> None:
     copied = np.repeat(values, 10)
     grouped = summarise(copied, [str(i) for i in range(15) for _ in range(10)])
     naive = summarise(copied)
-    assert once.low is not None and once.high is not None  # noqa: PT018
-    assert grouped.low is not None and grouped.high is not None  # noqa: PT018
-    assert naive.low is not None and naive.high is not None  # noqa: PT018
+    assert once.low is not None and once.high is not None
+    assert grouped.low is not None and grouped.high is not None
+    assert naive.low is not None and naive.high is not None
     assert grouped.high - grouped.low == pytest.approx(once.high - once.low, rel=0.05)
     assert naive.high - naive.low < 0.5 * (once.high - once.low)
 
@@ -94,7 +94,7 @@ def test_a_paired_difference_sees_what_two_intervals_hide() -> None:
     hard = 3 * normal(6, 40)
     better = hard + 0.2 + 0.1 * normal(7, 40)
     ours, theirs, difference = summarise(better), summarise(hard), paired_difference(better, hard)
-    assert ours.low is not None and theirs.high is not None  # noqa: PT018
+    assert ours.low is not None and theirs.high is not None
     assert ours.low < theirs.high
     assert difference.mean == pytest.approx(0.2, abs=0.05)
     assert difference.low is not None

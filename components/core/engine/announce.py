@@ -33,7 +33,6 @@ def describe(
     device: str,
     cache_bytes: int,
     runtime: Runtime,
-    beside: Path,
 ) -> RunPlan:
     """The opening table of a phase.
 
@@ -43,12 +42,10 @@ def describe(
         steps: Optimiser steps planned.
         done: Of which a checkpoint has done these.
         cache_bytes: Size of the frozen features in use; 0 where there are none.
-        beside: Folder whose disk takes outputs and checkpoints.
     """
     trainable = {part: counts[part] for part in rates}
     total, moving = sum(counts.values()), sum(trainable.values())
     kept = runtime.checkpoints.keep_last + 1
-    beside.mkdir(parents=True, exist_ok=True)
     return RunPlan(
         recipe=recipe,
         stage=stage,
@@ -59,6 +56,6 @@ def describe(
         device=device,
         cache_bytes=cache_bytes or None,
         disk_bytes=4 * (total + COPIES * moving * kept),
-        free_bytes=shutil.disk_usage(beside).free,
+        free_bytes=shutil.disk_usage(Path.cwd()).free,
         resume=f"after step {done}" if done else "",
     )

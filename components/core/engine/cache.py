@@ -50,7 +50,9 @@ class Bank:
         self._chunk_rows = chunk_rows
         self._maps: dict[int, Any] = {}
         self._memory: Tensor | None = None
-        if sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= IN_MEMORY_BYTES:
+        self.nbytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        """Size on disk."""
+        if self.nbytes <= IN_MEMORY_BYTES:
             self._memory = torch.cat([self._chunk(i).get_tensor(FIELD) for i in range(-(-count // chunk_rows))])
 
     def read(self, rows: list[int]) -> Tensor:
@@ -106,15 +108,15 @@ class FeatureCache:
             (folder / INDEX).touch()
             return Bank(folder, chunk_rows, count)
 
-    def keys(self) -> list[CachedKey]:
+    def entries(self) -> list[CachedKey]:
         """Finished and unfinished keys, least recently used first."""
         if not self.settings.dir.is_dir():
             return []
-        return sorted(self._keys(), key=lambda entry: entry.used)
+        return sorted(self._entries(), key=lambda entry: entry.used)
 
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete least recently used keys until at most `keep_bytes` remain. Returns the bytes freed."""
-        return self._evict(self.keys(), keep_bytes)
+        return self._evict(self.entries(), keep_bytes)
 
     def _evict(self, entries: list[CachedKey], keep_bytes: int) -> int:
         """Keys that another process is using are passed over: waiting for it could be waiting for ever."""
@@ -132,7 +134,7 @@ class FeatureCache:
                 freed += entry.bytes
         return freed
 
-    def _keys(self) -> Iterator[CachedKey]:
+    def _entries(self) -> Iterator[CachedKey]:
         for folder in self.settings.dir.iterdir():
             if folder.is_dir():
                 files = list(folder.iterdir())
@@ -189,7 +191,7 @@ class FeatureCache:
             shutil.rmtree(folder)
             return False
         log.info("caching frozen features %s: %d rows, %.1f MB", note, count, needed / 1e6)
-        self._evict([entry for entry in self.keys() if entry.key != folder.name], self.limit - needed)
+        self._evict([entry for entry in self.entries() if entry.key != folder.name], self.limit - needed)
         return True
 
 

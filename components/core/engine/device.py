@@ -79,7 +79,7 @@ def make_deterministic(threads: int) -> None:
     """Deterministic kernels; `threads` intra-op threads where above 0."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of every step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that costs a tenth of every step
     torch.backends.cudnn.benchmark = False
     if threads:
         torch.set_num_threads(threads)

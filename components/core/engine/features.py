@@ -93,6 +93,11 @@ class FrozenFeatures:
         )
         """Batch fields that `of` needs: those of the prefixes that are not kept."""
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the kept features."""
+        return sum(bank.nbytes for bank in self._banks.values())
+
     def of(self, batch: Batch, views: Sequence[int]) -> Features:
         """Features of a batch on the device.
 

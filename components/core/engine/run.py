@@ -3,77 +3,29 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from components.core.checkpoint.artifact import ModelArtifact
-from components.core.data.dataset import Dataset
+from components.core.engine.announce import count_parameters, describe
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
 from components.core.engine.groups import freeze, optimizer_groups, owners, rates_by_part, set_train_mode
+from components.core.engine.job import Job, Result
 from components.core.engine.loader import load_ahead
 from components.core.engine.order import Curriculum
-from components.core.engine.phase import Phase
 from components.core.engine.progress import Progress
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, warmup_length
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
 from components.core.engine.step import Stepper, StepResult
-from components.core.engine.task import Task
 from components.core.engine.validate import validate
-from components.core.identity import Identity
-from components.core.runtime import Runtime
 from components.core.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to train, on what, from where.
-
-    Attributes:
-        start: The previous phase's model; None starts from `task.build_model(seed)`.
-        identity: What an unfinished run must match to be continued.
-        store: Folder or `s3://` prefix for this phase's checkpoints.
-    """
-
-    task: Task
-    phase: Phase
-    name: str
-    seed: int
-    runtime: Runtime
-    dataset: Dataset
-    start: ModelArtifact | None
-    identity: Identity
-    store: str
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished phase.
-
-    Attributes:
-        weights: All weights that are handed on, by name, on the CPU.
-        optimizer: Optimiser state, where the hand-over keeps it.
-        history: One row per epoch.
-        summary: Validation metrics of the weights that are handed on.
-        inexact: Why the result may differ from an uninterrupted run's last digits; normally empty.
-    """
-
-    weights: dict[str, Tensor]
-    optimizer: dict[str, Tensor] | None
-    history: list[dict[str, float]]
-    summary: dict[str, float]
-    decision: dict[str, str]
-    steps: int
-    inexact: list[str]
-    environment: dict[str, str]
 
 
 def train(job: Job, tracker: Tracker) -> Result:
@@ -152,6 +104,7 @@ class PhaseRun:
         if cache is not None:
             self._tracker.cache(cache.hits, cache.misses)
         stepper = self.stepper(features["train"])
+        self._announce(sum(kept.nbytes for kept in features.values()))
         self._tracker.begin(job.name, self._total_steps, progress.step)
         while not self._finished:
             for _ in self.steps(stepper, features["train"]):
@@ -160,6 +113,22 @@ class PhaseRun:
                 saver.stop_if_asked(progress.step, self._trainee.capture, self._meta)
             self._close_epoch(features["val"])
             saver.save(progress.step, self._trainee.capture(), self._meta(), epoch=progress.epoch)
+
+    def _announce(self, cache_bytes: int) -> None:
+        job = self._job
+        plan = describe(
+            recipe=job.recipe,
+            stage=job.name,
+            data=", ".join(f"{split} {len(examples.ids)}" for split, examples in self._examples.items()),
+            counts=count_parameters(self._model, self._owned),
+            rates=self._rates,
+            steps=self._total_steps,
+            done=self._progress.step,
+            device=f"{self._device.device.type}, {self._device.precision}",
+            cache_bytes=cache_bytes,
+            runtime=job.runtime,
+        )
+        self._tracker.plan(plan)
 
     def frozen(self, split: str, cache: FeatureCache | None, keep: Keep = every_prefix) -> FrozenFeatures:
         """The frozen features of a split, evaluated now where the cache does not hold them already."""

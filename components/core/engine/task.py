@@ -120,7 +120,7 @@ class Task(Protocol):
     def measure(
         self, model: "nn.Module", batch: "Batch", features: "Features", losses: Mapping[str, float]
     ) -> "dict[str, Tensor]":
-        """Per-sample tensors of a validation batch, under no_grad: what `summarise` needs. First dimension the sample."""
+        """What `summarise` needs of a validation batch, one row per sample; under no_grad."""
 
     def summarise(self, measured: "dict[str, Tensor]") -> dict[str, float]:
         """Metrics of a whole split from the concatenated measurements (identity views, CPU)."""

@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
 from components.core.data.dataset import Dataset
+from components.core.engine.job import Job
 from components.core.engine.phase import Phase
-from components.core.engine.run import Job, train
+from components.core.engine.run import train
 from components.core.engine.task import Task
 from components.core.identity import Identity
 from components.core.runtime import Runtime
@@ -73,6 +74,7 @@ def run_phase(
             start=start,
             identity=identity,
             store=checkpoint_store(runtime, identity.stage, files.model.parent),
+            recipe=recipe.name,
         )
         result = train(job, tracker)
     meta = ModelMeta(

@@ -1,0 +1,57 @@
+"""What a phase is given, and what it hands on."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from components.core.checkpoint.artifact import ModelArtifact
+from components.core.data.dataset import Dataset
+from components.core.engine.phase import Phase
+from components.core.engine.task import Task
+from components.core.identity import Identity
+from components.core.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what, from where.
+
+    Attributes:
+        start: The previous phase's model; None starts from `task.build_model(seed)`.
+        identity: What an unfinished run must match to be continued.
+        store: Folder or `s3://` prefix for this phase's checkpoints.
+        recipe: Name shown to people.
+    """
+
+    task: Task
+    phase: Phase
+    name: str
+    seed: int
+    runtime: Runtime
+    dataset: Dataset
+    start: ModelArtifact | None
+    identity: Identity
+    store: str
+    recipe: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished phase.
+
+    Attributes:
+        weights: All weights that are handed on, by name, on the CPU.
+        optimizer: Optimiser state, where the hand-over keeps it.
+        history: One row per epoch.
+        summary: Validation metrics of the weights that are handed on.
+        inexact: Why the result may differ from an uninterrupted run's last digits; normally empty.
+    """
+
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor] | None
+    history: list[dict[str, float]]
+    summary: dict[str, float]
+    decision: dict[str, str]
+    steps: int
+    inexact: list[str]
+    environment: dict[str, str]
