@@ -12,11 +12,11 @@ ROW = np.array([0.5, -20.0, 3.0], dtype=np.float32)
 
 def test_the_difference_is_relative_above_one_and_absolute_below() -> None:
     check = ParityCheck(Parity(logits=1e-3))
-    check.outputs_agree("graph", ROW + np.float32([0.0009, 0.015, 0]), ROW, "case")
+    check.outputs_agree("graph", ROW + np.array([0.0009, 0.015, 0], np.float32), ROW, "case")
     assert check.outputs["graph"] == pytest.approx(0.0009, rel=0.05)
     for wrong in ([0.002, 0, 0], [0, 0.03, 0], [np.nan, 0, 0]):
         with pytest.raises(ParityError, match="graph differs"):
-            check.outputs_agree("graph", ROW + np.float32(wrong), ROW, "case")
+            check.outputs_agree("graph", ROW + np.array(wrong, np.float32), ROW, "case")
 
 
 def test_shapes_must_be_equal() -> None:

@@ -1,7 +1,9 @@
 """A torch module as an ONNX file: fixed shapes, one picture at a time."""
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -10,6 +12,9 @@ from torch import Tensor, nn
 
 EXTERNAL_BYTES = 1 << 30
 """Weights above this lie beside the graph: an ONNX file cannot exceed 2 GiB."""
+
+TALKATIVE = ("onnx_ir", "onnxscript")
+"""Loggers that report every folded constant at level INFO."""
 
 
 def write_graph(path: Path, module: nn.Module, inputs: Mapping[str, Tensor], output: str, opset: int) -> None:
@@ -23,9 +28,7 @@ def write_graph(path: Path, module: nn.Module, inputs: Mapping[str, Tensor], out
         opset: Version of the operators.
     """
     module.eval()
-    with torch.no_grad(), warnings.catch_warnings():
-        # torch 2.13 uses its own deprecated name while it decomposes a graph.
-        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+    with torch.no_grad(), _quiet():
         program = torch.onnx.export(
             module,
             tuple(inputs.values()),
@@ -42,6 +45,22 @@ def write_graph(path: Path, module: nn.Module, inputs: Mapping[str, Tensor], out
     program.save(path, external_data=size > EXTERNAL_BYTES)
     _strip(path)
     onnx.checker.check_model(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the exporter says of itself: its own deprecated names, its own optimisations."""
+    levels = {name: logging.getLogger(name).level for name in TALKATIVE}
+    with warnings.catch_warnings():
+        # torch 2.13 uses its own deprecated name while it decomposes a graph.
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        try:
+            for name in levels:
+                logging.getLogger(name).setLevel(logging.WARNING)
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
 
 
 def _strip(path: Path) -> None:
