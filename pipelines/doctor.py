@@ -164,8 +164,10 @@ def try_step(rehearsal: Rehearsal, name: str) -> StepReport:
 def step_table(reports: list[StepReport]) -> Table:
     """One row per phase."""
     table = Table(title="one optimiser step of every phase, on synthetic samples", title_justify="left")
+    table.caption = "features: evaluating what is frozen, once. memory: greatest in use, model included."
+    table.caption_justify = "left"
     table.add_column("phase", no_wrap=True)
-    for name in ("samples", "trainable", "frozen features", "step", "loss", "peak memory"):
+    for name in ("samples", "trains", "features", "step", "loss", "memory"):
         table.add_column(name, justify="right")
     for one in reports:
         table.add_row(
