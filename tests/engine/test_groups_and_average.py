@@ -36,8 +36,17 @@ def test_a_pattern_that_matches_nothing_names_the_parts() -> None:
     assert "head, block, stem, text" in caught.value.remedy
 
 
-def test_later_patterns_win_and_order_is_head_to_stem() -> None:
-    assert rates_by_part(PARTS, {"*": 1e-4, "stem": 1e-5}) == {"head": 1e-4, "block": 1e-4, "stem": 1e-5, "text": 1e-4}
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_closest_pattern_wins_whatever_the_order_and_the_order_is_head_to_stem(order: int) -> None:
+    given = dict([("*", 1e-4), ("stem", 1e-5), ("ste[mn]", 1e-3)][::order])
+    rates = rates_by_part(PARTS, given)
+    assert list(rates.items()) == [("head", 1e-4), ("block", 1e-4), ("stem", 1e-5), ("text", 1e-4)]
+
+
+def test_patterns_that_fit_equally_well_must_agree() -> None:
+    assert rates_by_part(PARTS, {"he*": 1e-4, "*ad": 1e-4}) == {"head": 1e-4}
+    with pytest.raises(BadInput, match="equally well"):
+        rates_by_part(PARTS, {"he*": 1e-4, "*ad": 1e-5})
 
 
 def test_frozen_layers_stay_in_eval_mode(model: nn.Module) -> None:

@@ -1,5 +1,6 @@
 """Layer groups: which part of a model owns a tensor, which parts train, and at which rate."""
 
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -36,14 +37,18 @@ def _below(name: str, root: str) -> bool:
 
 
 def rates_by_part(parts: Iterable[str], trainable: Mapping[str, float]) -> dict[str, float]:
-    """Learning rate by trainable part, in the order of `parts`; later patterns win.
+    """Learning rate by trainable part, in the order of `parts`.
+
+    Of several patterns that match a part, the one with the most literal characters wins. Their order says nothing:
+    values that pass through JSON keep none.
 
     Raises:
-        BadInput: A pattern matches no part.
+        BadInput: A pattern matches no part, or two of different rates fit a part equally well.
     """
     names = list(parts)
     rates: dict[str, float] = {}
-    for pattern, rate in trainable.items():
+    decided: dict[str, str] = {}
+    for pattern, rate in sorted(trainable.items(), key=lambda pair: _literals(pair[0])):
         matched = [name for name in names if fnmatchcase(name, pattern)]
         if not matched:
             raise BadInput(
@@ -51,8 +56,24 @@ def rates_by_part(parts: Iterable[str], trainable: Mapping[str, float]) -> dict[
                 where=f"trainable: {pattern}",
                 remedy=f"the parts are {', '.join(names)}",
             )
-        rates.update(dict.fromkeys(matched, rate))
+        for name in matched:
+            _refuse_tie(name, decided.get(name), pattern, rates.get(name) != rate)
+            rates[name], decided[name] = rate, pattern
     return {name: rates[name] for name in names if name in rates}
+
+
+def _literals(pattern: str) -> int:
+    """How closely a pattern fits: its characters that match only themselves."""
+    return len(re.sub(r"\[[^]]*]|[*?]", "", pattern))
+
+
+def _refuse_tie(part: str, before: str | None, pattern: str, differs: bool) -> None:
+    if before is not None and differs and _literals(before) == _literals(pattern):
+        raise BadInput(
+            f"the patterns {before!r} and {pattern!r} fit the part {part!r} equally well, at different rates",
+            where=f"trainable: {pattern}",
+            remedy="name the part itself, or lengthen the pattern that is meant",
+        )
 
 
 def freeze(model: nn.Module, owned: Mapping[str, str], trainable: Iterable[str]) -> None:

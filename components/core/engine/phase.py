@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.core.config import Values
 
@@ -29,9 +29,11 @@ class Phase(Values):
     """One of warmup, partial_unfreeze, end_to_end.
 
     Attributes:
-        trainable: Learning rate by pattern of part names (fnmatch); later patterns win. A pattern that matches
-            no part is an error. Everything else is frozen, in eval mode.
-        losses: Weight by loss term; the recipe knows the terms.
+        trainable: Learning rate by pattern of part names (fnmatch); of several that match a part, the one with the
+            most literal characters wins, whatever their order. A pattern that matches no part is an error.
+            Everything else is frozen, in eval mode.
+        losses: Weight by loss term; the recipe knows the terms. Kept in alphabetical order: a sum's last digits
+            depend on the order of its terms, and two spellings of the same values must give the same bits.
         batch_size: Samples per micro-batch.
         accumulate: Micro-batches per optimiser step; the effective batch is their product.
         warmup_steps: Linear warm-up, capped at 10 % of the phase.
@@ -56,6 +58,11 @@ class Phase(Values):
     validate_every: int = Field(default=1, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     handoff: Handoff = Handoff()
+
+    @field_validator("losses")
+    @classmethod
+    def _in_one_order(cls, losses: dict[str, float]) -> dict[str, float]:
+        return dict(sorted(losses.items()))
 
     @model_validator(mode="after")
     def _rates_are_positive(self) -> "Phase":
