@@ -36,5 +36,6 @@ def digest_path(path: Path) -> str:
 def digest_code() -> str:
     """sha256 over the installed `components` package: its code and the data files it ships."""
     root = Path(__file__).resolve().parents[1]
-    files = sorted(file for file in root.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    compiled = "__pycache__"  # holds also what another process is writing at this moment
+    files = sorted(file for file in root.rglob("*") if compiled not in file.parts and file.is_file())
     return digest_values([[file.relative_to(root).as_posix(), digest_path(file)] for file in files])
