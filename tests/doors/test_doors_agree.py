@@ -1,0 +1,149 @@
+"""One wiring behind every door: the same metrics and weights to the last bit, and nothing done twice."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from components import stages
+from pipelines.local import ENDINGS
+from tests.doors.conftest import RECIPE, Place, place
+
+pytestmark = pytest.mark.timeout(600)
+
+PRINTED = re.compile(r"\w+\.\w+ {3}")
+"""How `thaw pipeline run` tells of an output."""
+
+PATIENCE = 300.0
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Bytes by relative name of every file of a folder; a single file has no name of its own."""
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def assert_same(found: Path, expected: Path) -> None:
+    """Names first, then bytes: a difference is told by the name of its file."""
+    here, there = contents(found), contents(expected)
+    assert sorted(here) == sorted(there)
+    assert [name for name in there if here[name] != there[name]] == []
+
+
+def stage_output(root: Path, stage: str, port: str) -> Path:
+    """Where `thaw run` and dvc.yaml put an output, below a folder of their own."""
+    return root / stage / f"{port}{ENDINGS.get(port, '')}"
+
+
+COMPARED = [
+    ("prepare", "dataset"),
+    *((stage, port) for stage in ("warmup", "partial_unfreeze", "end_to_end") for port in ("model", "metrics")),
+    ("evaluate", "metrics"),
+    ("evaluate", "cases"),
+]
+
+
+def repro(repository: Place) -> "subprocess.CompletedProcess[str]":
+    return repository.call("dvc", "repro")
+
+
+def wait_for(path: Path, pattern: str, process: "subprocess.Popen[str]") -> Path:
+    until = time.monotonic() + PATIENCE
+    while not (found := list(path.glob(pattern))):
+        assert process.poll() is None and time.monotonic() < until, f"{pattern} was never there"
+        time.sleep(0.005)
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def killed(repository: Place) -> Place:
+    """`dvc repro` killed inside the first training stage, once a checkpoint was there: every process of it."""
+    process = repository.start("dvc", "repro")
+    wait_for(repository.folder / "work" / RECIPE, "warmup/warmup.checkpoints/manifests/0*", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not stage_output(repository.folder / "work" / RECIPE, "warmup", "model").exists()
+    return repository
+
+
+@pytest.fixture(scope="session")
+def dvc(killed: Place) -> Place:
+    """Run again after the kill, to the end."""
+    done = repro(killed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (killed.folder / "log").write_text(done.stdout + done.stderr)
+    return killed
+
+
+def test_thaw_run_again_does_nothing(command_line: Place) -> None:
+    summary = command_line.folder / "out" / "summary.json"
+    before = summary.read_bytes()
+    times = {path: path.stat().st_mtime_ns for path in (command_line.folder / "out").rglob("*") if path != summary}
+    done = command_line.call("pipelines", "run", RECIPE, "--size", "tiny", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert summary.read_bytes() == before  # seconds of the stages included
+    after = {path: path.stat().st_mtime_ns for path in (command_line.folder / "out").rglob("*") if path != summary}
+    assert {path for path in after if after[path] != times.get(path) and path.is_file()} == set()
+    assert set(after) == set(times)
+
+
+def test_the_summary_says_what_ran(command_line: Place) -> None:
+    summary = json.loads((command_line.folder / "out" / "summary.json").read_text())
+    assert sorted(summary["stages"]) == sorted(stages.NAMES)
+    assert (summary["recipe"], summary["size"], summary["synthetic"]) == (RECIPE, "tiny", True)
+    assert all(stage["seconds"] > 0 for stage in summary["stages"].values())
+
+
+@pytest.mark.slow
+def test_dvc_killed_in_training_goes_on_inside_the_stage(dvc: Place) -> None:
+    assert (dvc.folder / "log").read_text().count("resumed after step") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "port"), COMPARED)
+def test_dvc_makes_the_same(dvc: Place, command_line: Place, stage: str, port: str) -> None:
+    assert_same(
+        stage_output(dvc.folder / "work" / RECIPE, stage, port), stage_output(command_line.folder / "out", stage, port)
+    )
+
+
+@pytest.mark.slow
+def test_dvc_again_does_nothing(dvc: Place) -> None:
+    lock = (dvc.folder / "dvc.lock").read_bytes()
+    done = repro(dvc)
+    assert done.returncode == 0, done.stderr
+    assert "Running stage" not in done.stdout
+    assert "up to date" in done.stdout
+    assert (dvc.folder / "dvc.lock").read_bytes() == lock
+
+
+@pytest.fixture(scope="session")
+def compiled(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    """Outputs by stage and port of the compiled graph, run by one subprocess per task."""
+    made = place(tmp_path_factory.mktemp("compiled") / "here", project)
+    done = made.call("pipelines", "pipeline", "run", RECIPE, "--size", "tiny", "--root", "root")
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if PRINTED.match(line)]
+    return {(name.split(".")[0], name.split(".")[1]): made.folder / path for name, path in printed}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "port"), COMPARED)
+def test_the_compiled_graph_makes_the_same(
+    compiled: dict[tuple[str, str], Path], command_line: Place, stage: str, port: str
+) -> None:
+    assert_same(compiled[stage, port], stage_output(command_line.folder / "out", stage, port))
+
+
+@pytest.mark.slow
+def test_every_door_makes_every_output(compiled: dict[tuple[str, str], Path], dvc: Place, command_line: Place) -> None:
+    ports = {(name, port.name) for name in stages.NAMES for port in stages.load(name).output_ports()}
+    assert set(compiled) == ports
+    for root in (dvc.folder / "work" / RECIPE, command_line.folder / "out"):
+        assert [pair for pair in sorted(ports) if not stage_output(root, *pair).exists()] == []
