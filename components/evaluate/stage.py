@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from components.core.stage import Stage, StageConfig
-from components.evaluate.values import Evaluate
+from components.evaluate.values import PHASES, Evaluate
 from components.recipes import AnyRecipe
 
 
@@ -77,11 +77,9 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
         numbers = metrics(systems, task.headline, config.seed, values.draws)
         outputs.metrics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         outputs.cases.write_text(cases_csv(systems), encoding="utf-8")
-        report = tell(judge, systems, config, inputs)
+        report = tell(judge, systems, config.recipe.name, values, inputs.end_to_end, inputs.previous)
         outputs.report.write_text(render(report), encoding="utf-8")
 
-
-PHASES = ("warmup", "partial_unfreeze", "end_to_end")
 
 STAGE = Stage(
     name="evaluate",

@@ -7,49 +7,57 @@ from pathlib import Path
 
 from components.core.metrics.summary import by_label, summarise_scores
 from components.core.report.report import Curve, Previous, Report, SystemSummary, compare
-from components.evaluate.stage import PHASES, Config, Inputs
 from components.evaluate.systems import UNTRAINED, Judge, System
+from components.evaluate.values import PHASES, Evaluate
 from components.recipes.contract import CasePrediction
 
 
-def tell(judge: Judge, systems: Sequence[System], config: Config, inputs: Inputs) -> Report:
-    """The report of an evaluation whose last phase is what would be shipped."""
+def tell(
+    judge: Judge, systems: Sequence[System], recipe: str, values: Evaluate, model: Path, previous: Path | None
+) -> Report:
+    """The report of an evaluation.
+
+    Args:
+        recipe: Its name.
+        model: Folder of the model that would be shipped: the one whose worst cases are shown.
+        previous: `cases.csv` of an earlier evaluation to compare with.
+    """
     shipped = next(system for system in systems if system.name == PHASES[-1])
-    worst = _worst(shipped.cases, judge.task.headline, config.evaluate.pictures)
-    painted = {case.id: case for case in judge.pictures(inputs.end_to_end, set(worst))}
+    worst = _worst(shipped.cases, judge.task.headline, values.pictures)
+    painted = {case.id: case for case in judge.pictures(model, set(worst))}
     card = judge.dataset.card
     scores = [case.scores for case in shipped.cases]
     groups = [case.group for case in shipped.cases]
     labels = [case.label for case in shipped.cases]
     return Report(
-        title=f"{config.recipe.name}: evaluation",
-        facts=_facts(judge, config),
+        title=f"{recipe}: evaluation",
+        facts=_facts(judge, recipe),
         headline=judge.task.headline,
-        systems=[_summary(system, config) for system in systems],
+        systems=[_summary(system, judge.seed, values.draws) for system in systems],
         curves=list(_curves(systems, judge.task.monitor)),
         cases=[painted.get(case.id, case) for case in shipped.cases],
-        by_label=by_label(scores, labels, groups, config.seed, config.evaluate.draws),
-        previous=_previous(inputs.previous, shipped, config),
+        by_label=by_label(scores, labels, groups, judge.seed, values.draws),
+        previous=_previous(previous, shipped, judge.seed),
         synthetic=card.synthetic,
         warnings=card.warnings,
-        max_panels=config.evaluate.pictures,
+        max_panels=values.pictures,
     )
 
 
-def _facts(judge: Judge, config: Config) -> dict[str, str]:
+def _facts(judge: Judge, recipe: str) -> dict[str, str]:
     counts = judge.dataset.card.counts
     return {
-        "recipe": config.recipe.name,
-        "seed": str(config.seed),
+        "recipe": recipe,
+        "seed": str(judge.seed),
         "data": judge.dataset.digest[:16],
         "cases": ", ".join(f"{split} {sum(by_stratum.values())}" for split, by_stratum in counts.items()),
         "intended use": "research on the reader's own data; not for diagnosis",
     }
 
 
-def _summary(system: System, config: Config) -> SystemSummary:
+def _summary(system: System, seed: int, draws: int) -> SystemSummary:
     groups = [case.group for case in system.cases]
-    estimates = summarise_scores([c.scores for c in system.cases], groups, config.seed, config.evaluate.draws)
+    estimates = summarise_scores([c.scores for c in system.cases], groups, seed, draws)
     kind = "phases" if system.name in PHASES else UNTRAINED if system.name == UNTRAINED else "baselines"
     return SystemSummary(system.name, estimates, kind)
 
@@ -70,12 +78,12 @@ def _worst(cases: Sequence[CasePrediction], headline: str, count: int) -> list[s
     return [case.id for case in sorted(defined, key=lambda case: (case.scores[headline], case.id))[:count]]
 
 
-def _previous(file: Path | None, shipped: System, config: Config) -> Previous | None:
+def _previous(file: Path | None, shipped: System, seed: int) -> Previous | None:
     if file is None:
         return None
     now = {case.id: case.scores for case in shipped.cases}
     groups = {case.id: case.group for case in shipped.cases}
-    return Previous(file.parent.parent.name, compare(now, _read_cases(file, shipped.name), groups, config.seed))
+    return Previous(file.parent.parent.name, compare(now, _read_cases(file, shipped.name), groups, seed))
 
 
 def _read_cases(file: Path, system: str) -> Mapping[str, Mapping[str, float]]:

@@ -4,6 +4,9 @@ from pydantic import Field
 
 from components.core.config import Values
 
+PHASES = ("warmup", "partial_unfreeze", "end_to_end")
+"""Systems that training makes, in its order; the last is what is shipped."""
+
 
 class Evaluate(Values):
     """How a trained recipe is judged.

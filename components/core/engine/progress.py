@@ -44,7 +44,6 @@ class Progress:
         self.history: list[dict[str, float]] = []
         self.best: Validation | None = None
         self.latest: Validation | None = None
-        self.stale = 0
         self.averages = 0
         self.stopped = False
         self.scaler: dict[str, Any] = {}
@@ -79,10 +78,12 @@ class Progress:
             self.latest = Validation(epoch=self.epoch, value=value, summary=metrics, decision=decision)
             if self.best is None or value > self.best.value:
                 self.best = self.latest
-                self.stale = 0
                 return True
-        self.stale += 1
         return False
+
+    def is_stale(self, patience: int) -> bool:
+        """Have `patience` epochs gone by since the best one? Asked before the epoch under way is closed."""
+        return patience > 0 and self.best is not None and self.epoch - self.best.epoch >= patience
 
     def dump(self) -> dict[str, Any]:
         """Plain values for a checkpoint's metadata."""

@@ -206,7 +206,7 @@ class PhaseRun:
             summary, decision = self._validate(features)
             if progress.consider(summary, job.task.monitor, decision):
                 self._trainee.remember_best()
-            progress.stopped = bool(job.phase.patience) and progress.stale >= job.phase.patience
+            progress.stopped = progress.is_stale(job.phase.patience)
         row = progress.finish_epoch(summary)
         if self._device.scaler is not None:
             progress.scaler = self._device.scaler.state_dict()

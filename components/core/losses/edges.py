@@ -50,4 +50,6 @@ def edge_band(truth: Float[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
 
 
 def _replicate(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b hp wp"]:
-    return F.pad(maps.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
+    """By concatenation: the padding kernel of torch has no deterministic backward pass on CUDA."""
+    tall = torch.cat([maps[:, :1], maps, maps[:, -1:]], dim=1)
+    return torch.cat([tall[:, :, :1], tall, tall[:, :, -1:]], dim=2)
