@@ -189,6 +189,30 @@ def test_early_stopping_ends_the_phase_and_stays_ended_after_a_restart(tmp_path:
     assert_same(run(job(again, tmp_path, patient)), result)
 
 
+def test_patience_counts_epochs_and_not_validations(tmp_path: Path) -> None:
+    class Stuck(ToyTask):
+        def summarise(self, measured: dict[str, torch.Tensor]) -> dict[str, float]:
+            return {"score": 1.0}
+
+    patient = PHASE.model_copy(update={"patience": 4, "validate_every": 2, "epochs": 20})
+    result = run(job(Stuck(), tmp_path, patient))
+    assert len(result.history) == 6, "best at epoch 2, validated every second epoch, four epochs of patience"
+
+
+def test_half_precision_trains_and_resumes_exactly(tmp_path: Path) -> None:
+    half = PHASE.model_copy(update={"precision": "bf16"})
+    expected = run(job(ToyTask(), tmp_path / "whole", half))
+    assert expected.environment["precision"] == "bf16"
+    assert expected.weights["head.weight"].dtype == torch.float32, "weights stay in full precision"
+    broken = ToyTask()
+    broken.on_objective = kill_at(9)
+    with pytest.raises(Killed):
+        run(job(broken, tmp_path / "killed", half))
+    assert_same(run(job(ToyTask(), tmp_path / "killed", half)), expected)
+    full = run(job(ToyTask(), tmp_path / "full"))
+    assert not torch.equal(full.weights["head.weight"], expected.weights["head.weight"])
+
+
 def test_unfinished_work_of_other_values_stops_the_run_and_names_them(tmp_path: Path) -> None:
     broken = ToyTask()
     broken.on_objective = kill_at(20)
