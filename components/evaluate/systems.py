@@ -118,7 +118,7 @@ class Judge:
         losses = task.evaluation_losses()
         prefixes = task.prefixes(model, examples, frozenset(parts), losses)
         cache = FeatureCache(self.runtime.cache) if self.runtime.cache.enabled else None
-        views = Views.identity(len(examples.ids))
+        views = Views.identity(examples.sources)
         features = FrozenFeatures(model, owners(model, parts), prefixes, examples, views, cache, device)
         cases = []
         for batch, found in in_order(

@@ -30,7 +30,7 @@ def features(
     return FrozenFeatures(model, owned, prefixes, examples, views, cache, Device(Runtime(device="cpu")))
 
 
-PLAN = Curriculum(seed=0, count=23, window=4, views=3)
+PLAN = Curriculum(seed=0, sources=range(23), window=4, views=3)
 
 
 def everything(task: ToyTask, found: FrozenFeatures) -> dict[str, torch.Tensor]:
@@ -42,7 +42,7 @@ def everything(task: ToyTask, found: FrozenFeatures) -> dict[str, torch.Tensor]:
         numbers = PLAN.numbers(rows, epoch)
         kept = PLAN.kept()
         assert kept is not None
-        keys = [kept.keys[row * 3 + view] for row, view in zip(rows, numbers, strict=True)]
+        keys = [kept.keys[kept.position(row, view)] for row, view in zip(rows, numbers, strict=True)]
         batch = examples.load(rows, keys, found.fields)
         for name, value in found.of(batch, numbers).items():
             collected.setdefault(name, []).append(value)

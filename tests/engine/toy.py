@@ -33,6 +33,10 @@ class ToyExamples:
     digest: str = "toy"
     loads: int = 0
 
+    @property
+    def sources(self) -> Sequence[int]:
+        return range(len(self.ids))
+
     def load(self, rows: Sequence[int], keys: Sequence[ViewKey], fields: frozenset[str]) -> Batch:
         self.loads += 1
         xs, ys = [], []

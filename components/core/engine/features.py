@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import torch
@@ -42,15 +42,34 @@ def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
 
 @dataclass(frozen=True)
 class Views:
-    """Every (sample, view) of a split whose features are kept: `keys[row * per_row + view]`."""
+    """Every (source, view) of a split whose features are kept.
 
+    Attributes:
+        sources: Source of each row, counted from 0 in the order of first appearance.
+        keys: Augmentation keys: `keys[source * per_source + view]`.
+        per_source: Views of each source.
+    """
+
+    sources: Sequence[int]
     keys: Sequence[ViewKey]
-    per_row: int
+    per_source: int
 
     @staticmethod
-    def identity(count: int) -> "Views":
-        """Each sample as it is: validation and test."""
-        return Views([()] * count, 1)
+    def identity(sources: Sequence[int]) -> "Views":
+        """Each source as it is: validation and test."""
+        return Views(sources, [()] * len(set(sources)), 1)
+
+    @cached_property
+    def first_rows(self) -> list[int]:
+        """A row of each source."""
+        rows: dict[int, int] = {}
+        for row, source in enumerate(self.sources):
+            rows.setdefault(source, row)
+        return list(rows.values())
+
+    def position(self, row: int, view: int) -> int:
+        """Place of a row's view among the keys."""
+        return self.sources[row] * self.per_source + view
 
 
 class FrozenFeatures:
@@ -60,7 +79,7 @@ class FrozenFeatures:
         model: Already on the device, frozen parts in eval mode.
         owned: Owning part by tensor name.
         prefixes: What is frozen.
-        views: The (sample, view) pairs to keep; None where every epoch draws fresh ones, so nothing can be kept.
+        views: The (source, view) pairs to keep; None where every epoch draws fresh ones, so nothing can be kept.
         cache: None switches caching off: every prefix is then computed in every step.
         keep: Which prefixes the cache may keep; benchmarks leave some out.
     """
@@ -125,7 +144,7 @@ class FrozenFeatures:
         if prefix.table is not None:
             return [int(row) for row in batch[prefix.index]]
         rows = batch["row"].tolist()
-        return [int(row) * self._kept.per_row + view for row, view in zip(rows, views, strict=True)]
+        return [self._kept.position(int(row), view) for row, view in zip(rows, views, strict=True)]
 
     @staticmethod
     def _inputs(prefix: Prefix, batch: Batch) -> Batch:
@@ -166,7 +185,7 @@ class FrozenFeatures:
     def _load(self, prefix: Prefix, items: range) -> Batch:
         if prefix.table is not None:
             return {name: value[items.start : items.stop] for name, value in prefix.table.items()}
-        rows = [item // self._kept.per_row for item in items]
+        rows = [self._kept.first_rows[item // self._kept.per_source] for item in items]
         return self._examples.load(rows, [self._kept.keys[item] for item in items], prefix.fields)
 
     def _key(self, prefix: Prefix) -> str:

@@ -17,15 +17,20 @@ class Curriculum:
 
     Attributes:
         seed: Training seed.
-        count: Rows of the train split.
+        sources: Source of each row of the train split; rows of one source share its views.
         window: Samples per optimiser step (the effective batch).
         views: Deterministic views per sample; 0 draws fresh ones every epoch.
     """
 
     seed: int
-    count: int
+    sources: Sequence[int]
     window: int
     views: int
+
+    @property
+    def count(self) -> int:
+        """Rows of the train split."""
+        return len(self.sources)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -33,20 +38,23 @@ class Curriculum:
         return -(-self.count // self.window)
 
     def kept(self) -> Views | None:
-        """Every (sample, view) of the phase, so that frozen features can be kept; None with fresh views."""
+        """Every (source, view) of the phase, so that frozen features can be kept; None with fresh views."""
         if self.views == 0:
             return None
-        return Views([view_key(self.seed, row, v) for row in range(self.count) for v in range(self.views)], self.views)
+        numbers = range(len(set(self.sources)))
+        keys = [view_key(self.seed, source, view) for source in numbers for view in range(self.views)]
+        return Views(self.sources, keys, self.views)
 
     def draws(self, epoch: int, skip: int) -> Iterator[Draw]:
         """The windows of an epoch, after the first `skip`."""
         order = epoch_order(self.seed, epoch, self.count)
         for rows in list(windows(order, self.window))[skip:]:
             if self.views == 0:
-                yield Draw(rows, [fresh_key(self.seed, row, epoch) for row in rows])
+                yield Draw(rows, [fresh_key(self.seed, self.sources[row], epoch) for row in rows])
             else:
                 numbers = self.numbers(rows, epoch)
-                yield Draw(rows, [view_key(self.seed, row, v) for row, v in zip(rows, numbers, strict=True)])
+                keys = [view_key(self.seed, self.sources[row], v) for row, v in zip(rows, numbers, strict=True)]
+                yield Draw(rows, keys)
 
     def numbers(self, rows: Sequence[int], epoch: int) -> list[int]:
         """The number of the view that each row shows in an epoch; 0 with fresh views."""
@@ -70,14 +78,14 @@ def view_of(row: int, epoch: int, views: int) -> int:
     return (row + epoch) % views
 
 
-def view_key(seed: int, row: int, view: int) -> ViewKey:
-    """Augmentation key of a numbered view; view 0 is the sample as it is."""
-    return () if view == 0 else (seed, row, view)
+def view_key(seed: int, source: int, view: int) -> ViewKey:
+    """Augmentation key of a numbered view; view 0 is the source as it is."""
+    return () if view == 0 else (seed, source, view)
 
 
-def fresh_key(seed: int, row: int, epoch: int) -> ViewKey:
+def fresh_key(seed: int, source: int, epoch: int) -> ViewKey:
     """Augmentation key of a view drawn for one epoch alone."""
-    return (seed, row, epoch, 0xF4E5)
+    return (seed, source, epoch, 0xF4E5)
 
 
 def step_seed(seed: int, step: int, part: int) -> int:

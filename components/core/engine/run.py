@@ -56,7 +56,7 @@ class PhaseRun:
         self._trainee = self._make_trainee()
         phase = job.phase
         window = phase.batch_size * phase.accumulate
-        self._curriculum = Curriculum(job.seed, len(self._examples["train"].ids), window, phase.views)
+        self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
         self._progress = Progress(phase.batch_size)
         self._epochs = job.phase.epochs + job.runtime.extend_epochs
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
@@ -135,7 +135,7 @@ class PhaseRun:
         job, examples = self._job, self._examples[split]
         frozen = frozenset(self._owned.values()) - frozenset(self._rates)
         prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
-        views = Views.identity(len(examples.ids)) if split == "val" else self._curriculum.kept()
+        views = Views.identity(examples.sources) if split == "val" else self._curriculum.kept()
         return FrozenFeatures(self._model, self._owned, prefixes, examples, views, cache, self._device, keep)
 
     def stepper(self, features: FrozenFeatures) -> Stepper:

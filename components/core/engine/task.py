@@ -20,7 +20,7 @@ Features: TypeAlias = "dict[str, Tensor]"
 """Outputs of frozen prefixes by `Prefix.name`, first dimension the sample: from the cache or computed now."""
 
 ViewKey: TypeAlias = tuple[int, ...]
-"""Integers that decide a sample's augmentation, and nothing else does. The empty tuple is the identity view."""
+"""Integers that decide a source's augmentation, and nothing else does. The empty tuple is the identity view."""
 
 
 @runtime_checkable
@@ -30,6 +30,14 @@ class Examples(Protocol):
     @property
     def ids(self) -> Sequence[str]:
         """Sample ids, one per row."""
+
+    @property
+    def sources(self) -> Sequence[int]:
+        """Number of each row's source (its picture, say), counted from 0 in the order of first appearance.
+
+        Rows of one source are augmented alike and share the features of frozen layers, which read the source
+        and its view alone.
+        """
 
     @property
     def digest(self) -> str:
@@ -50,7 +58,7 @@ class Prefix:
     Attributes:
         name: Name of its output among the features, for example `vision:10`.
         parts: Model parts whose weights it reads; all must be frozen.
-        fields: Batch fields that `compute` reads.
+        fields: Batch fields that `compute` reads; without a table they must depend on the source and view alone.
         compute: Batch (on the model's device, model in eval mode) to a tensor whose first dimension is the sample.
         table: Inputs shared by many samples (token ids of the distinct prompts); `compute` then reads `table`
             rows instead of samples and runs once per table.

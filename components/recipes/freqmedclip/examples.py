@@ -40,6 +40,9 @@ class SegmentationExamples:
         self._size, self._sam_size = size, sam_size
         self._augment, self._seed = augment, seed
         self.ids: list[str] = [sample.id for sample in samples]
+        numbers = {case: number for number, case in enumerate(dict.fromkeys(s.case_id for s in samples))}
+        self.sources: list[int] = [numbers[sample.case_id] for sample in samples]
+        """Number of each row's picture."""
         self.prompts: list[str] = sorted({sample.prompt for sample in samples})
         """Distinct prompts: the rows of the prompt table."""
         self.captions: list[str] = sorted({caption_of(sample) for sample in samples})
