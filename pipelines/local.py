@@ -12,6 +12,7 @@ from components import stages
 from components.cli.values import configure
 from components.core.digest import digest_path
 from components.core.stage import execute
+from components.core.store.durable import explained
 from pipelines.wiring import NODES, Node
 
 SUMMARY = "summary.json"
@@ -43,7 +44,8 @@ def run_all(run: Run, until: str = NODES[-1].stage) -> dict[str, Any]:
     Returns:
         The summary.
     """
-    run.out.mkdir(parents=True, exist_ok=True)
+    with explained(run.out):
+        run.out.mkdir(parents=True, exist_ok=True)
     summary = _read_summary(run)
     last = [node.stage for node in NODES].index(until)
     for node in NODES[: last + 1]:

@@ -74,7 +74,12 @@ def parse_override(text: str) -> dict[str, Any]:
     key, separator, raw = text.partition("=")
     if not separator or not key:
         raise BadInput(f"cannot read the override {text!r}", where="--set", remedy="write --set dotted.key=value")
-    value: Any = yaml.safe_load(raw)
+    try:
+        value: Any = yaml.safe_load(raw)
+    except yaml.YAMLError as error:
+        raise BadInput(
+            f"cannot read the value {raw!r}", where=f"--set {key}", remedy="write a YAML value, quoted for the shell"
+        ) from error
     for name in reversed(key.split(".")):
         value = {name: value}
     return dict(value)

@@ -19,6 +19,7 @@ from components.core.digest import digest_code, digest_path
 from components.core.errors import BadInput
 from components.core.identity import Identity
 from components.core.runtime import Runtime
+from components.core.store import durable
 
 
 class StageConfig(Values):
@@ -102,15 +103,19 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
 
     Raises:
         BadInput: An input is missing, or the outputs' folder cannot be created.
+        Temporary: There is no room left on the disk.
     """
     _check_inputs(stage, inputs)
     record = stage.identity(config, inputs).dump()
     if not config.runtime.restart and is_finished(record, outputs):
         return False
-    staged = _staged(outputs)
+    folder = _record_file(outputs).parent
+    with durable.explained(folder):
+        staged = _staged(outputs)
     try:
-        stage.run(config, inputs, staged)
-        _publish(staged, outputs, record)
+        with durable.full_disk_explained(folder):
+            stage.run(config, inputs, staged)
+            _publish(staged, outputs, record)
     finally:
         for path in _paths(staged).values():
             _discard(path)

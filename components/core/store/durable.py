@@ -2,10 +2,13 @@
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from components.core.errors import BadInput, Temporary
 
@@ -13,7 +16,9 @@ TEMPORARY = ".unfinished-"
 """How the names of files start that are not yet, or never were, finished."""
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NUMBER = re.compile(r"\(os error (\d+)\)")
+"""How safetensors quotes the operating system."""
 
 
 class LinksUnsupported(Exception):
@@ -100,3 +105,21 @@ def explained(path: Path) -> Iterator[None]:
         raise BadInput(
             f"cannot use this path: {reason}", where=str(path), remedy="check the folder and its permissions"
         ) from error
+
+
+@contextmanager
+def full_disk_explained(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk, met by whatever was writing, into an error that says so; others pass."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        number = error.errno if isinstance(error, OSError) else _quoted(error)
+        if number in _FULL | {errno.EROFS}:
+            with explained(path):
+                raise OSError(number, os.strerror(number)) from error
+        raise
+
+
+def _quoted(error: SafetensorError) -> int:
+    found = _NUMBER.search(str(error))
+    return int(found[1]) if found else 0
