@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core.checkpoint.latest import read_latest
 from components.core.checkpoint.manifest import read_manifest
 from components.core.checkpoint.repository import Checkpoints
 from components.core.digest import digest_path
@@ -42,13 +43,19 @@ def finish(forks: ForkServer, run: Phases, undisturbed: Undisturbed) -> Forked:
     return child
 
 
-def newest_blobs(folder: Path, all_checkpoints: bool = False) -> list[Path]:
-    """Files of the newest checkpoint's own tensors, or of every one's."""
+def blobs_by_checkpoint(folder: Path) -> dict[str, set[Path]]:
+    """Files of each checkpoint's tensors."""
     store = LocalStore(folder)
-    digests = [{b.digest for b in read_manifest(store, name).groups.values()} for name in Checkpoints(store).names()]
-    older = set[str]() if all_checkpoints else set[str]().union(*digests[:-1])
-    chosen = set[str]().union(*digests) if all_checkpoints else digests[-1] - older
-    return [folder / "blobs" / digest for digest in sorted(chosen)]
+    manifests = {name: read_manifest(store, name) for name in Checkpoints(store).names()}
+    return {name: {folder / blob.key for blob in found.groups.values()} for name, found in manifests.items()}
+
+
+def newest_blobs(folder: Path) -> set[Path]:
+    """Files of the checkpoint that a rerun would take first, and of no other."""
+    blobs = blobs_by_checkpoint(folder)
+    newest = read_latest(LocalStore(folder)).name
+    assert newest is not None and len(blobs) > 1
+    return blobs[newest].difference(*(files for name, files in blobs.items() if name != newest))
 
 
 def test_sigterm_saves_and_says_temporary(
@@ -112,7 +119,7 @@ def test_a_flipped_byte_costs_one_checkpoint(
 def test_a_pickle_in_place_of_checkpoints_is_refused(forks: ForkServer, dataset: Path, tmp_path: Path) -> None:
     run = Phases(dataset, tmp_path)
     assert held(forks, run, saved=2).kill()
-    for blob in newest_blobs(run.checkpoints("warmup"), all_checkpoints=True):
+    for blob in set[Path]().union(*blobs_by_checkpoint(run.checkpoints("warmup")).values()):
         blob.write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
     child = forks.start([run.command("warmup")])
     assert child.end() == 2, child.log
