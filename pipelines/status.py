@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAVY
 from rich.table import Table
 from rich.text import Text
 
@@ -127,12 +128,12 @@ def _seconds(folder: Path) -> dict[str, float]:
 
 
 def status_table(folder: Path, found: list[StageStatus]) -> Table:
-    """One row per stage."""
-    table = Table(title=Text(str(folder)), title_justify="left")
-    for name in ("stage", "state", "checkpoint", "epochs", "best", "saved", "seconds"):
-        table.add_column(name, justify="left" if name in ("stage", "state") else "right")
+    """One row per stage: newest checkpoint's step, its epochs, the best value and the epoch that reached it."""
+    table = Table(title=Text(str(folder)), title_justify="left", box=SIMPLE_HEAVY, pad_edge=False)
+    for name in ("stage", "state", "step", "epochs", "best", "saved", "time"):
+        table.add_column(name, justify="left" if name in ("stage", "state") else "right", no_wrap=True)
     for one in found:
-        seconds = "" if one.seconds is None else f"{one.seconds:.0f}"
+        seconds = "" if one.seconds is None else f"{one.seconds:.0f} s"
         table.add_row(one.stage, Text(one.state), *_cells(one.newest), seconds)
     return table
 
@@ -141,7 +142,7 @@ def _cells(newest: Newest | None) -> Iterator[str]:
     if newest is None:
         yield from ("", "", "", "")
         return
-    yield f"step {newest.step}"
+    yield str(newest.step)
     yield str(newest.epoch)
-    yield "" if newest.best is None else f"{newest.best:.4f} (epoch {newest.best_epoch})"
-    yield newest.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    yield "" if newest.best is None else f"{newest.best:.4f} in {newest.best_epoch}"
+    yield newest.created.astimezone().strftime("%m-%d %H:%M")

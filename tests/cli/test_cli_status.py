@@ -45,7 +45,7 @@ def test_a_finished_run_shows_what_training_recorded(tmp_path: Path, capsys: pyt
     assert newest is not None
     assert (newest.step, newest.epoch) == (metrics["steps"], 2)
     assert newest.best == metrics["val"]["dice"]
-    assert f"step {metrics['steps']}" in printed and f"{newest.best:.4f}" in printed
+    assert f" {metrics['steps']} " in printed and f"{newest.best:.4f} in {newest.best_epoch}" in printed
     (warmup / "metrics.json").unlink()
     assert {one.stage: one.state for one in read_status(tmp_path)}["warmup"] == "unfinished"
 
@@ -94,4 +94,4 @@ def test_status_needs_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "step 4" in done.stdout
+    assert ["warmup", "unfinished", "4", "2", "0.2000"] in [line.split()[:5] for line in done.stdout.splitlines()]
