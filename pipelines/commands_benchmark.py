@@ -26,6 +26,12 @@ def add(commands: Commands) -> None:
     cache.add_argument(
         "--steps", type=int, default=20, metavar="N", help="steps whose numbers are compared; 0: none (default: 20)"
     )
+    cache.add_argument(
+        "--clock",
+        choices=("wall", "process"),
+        default="wall",
+        help="process: count this program's processor time alone, on a shared machine (default: wall)",
+    )
     cache.add_argument("--output", type=Path, metavar="FILE", help="JSON of everything measured")
     cache.set_defaults(handler=_cache)
 
@@ -47,7 +53,7 @@ def _cache(arguments: argparse.Namespace) -> int:
         chosen = list(choose(rehearsal.phases, arguments.phases.split(",")))
         targets = TARGETS if arguments.size == "full" else {}
         timed = rehearsal.few(arguments.images)
-        paces = [measure(timed, phase, arguments.pairs, folder / f"{phase}-pace") for phase in chosen]
+        paces = [measure(timed, phase, arguments.pairs, folder / f"{phase}-pace", arguments.clock) for phase in chosen]
         savings = [saving(pace, targets.get(pace.phase)) for pace in paces]
         out.print(saving_table(savings, f"{arguments.recipe} ({source.rpartition(', ')[2]}), random weights"))
         same = [compare(timed, phase, arguments.steps, folder / f"{phase}-same") for phase in chosen if arguments.steps]

@@ -1,7 +1,7 @@
 """Seconds per epoch of one phase with the cache on, with only texts kept, and off, measured in turn."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from pipelines.rehearsal import Rehearsal, shorten
 CACHED, TEXTS, OFF = "cached", "texts", "off"
 """Everything frozen is kept; only what many samples share (texts); nothing."""
 
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "process": time.process_time}
+"""`process` counts the processor's work for this program alone: for machines that others use at the same time."""
+
 WARM_EPOCHS = 1
 """Epochs of each kind before the clock counts: allocators and threads settle."""
 
@@ -28,6 +31,7 @@ class Pace:
         samples: Training samples per epoch.
         batch_size: Samples per step.
         views: Views per sample that filling evaluates.
+        clock: Which of `CLOCKS` counted.
         fill: Evaluating everything frozen once, for all views.
         epochs: By kind, one entry per pair: training steps of a steady-state epoch, loading included.
     """
@@ -36,6 +40,7 @@ class Pace:
     samples: int
     batch_size: int
     views: int
+    clock: str
     fill: float
     epochs: dict[str, list[float]]
 
@@ -47,40 +52,43 @@ class _Lane:
     run: PhaseRun
     features: FrozenFeatures
     stepper: Stepper
+    clock: Callable[[], float]
 
     def epoch(self) -> float:
-        began = time.perf_counter()
+        began = self.clock()
         for _ in self.run.steps(self.stepper, self.features):
             pass
-        seconds = time.perf_counter() - began
+        seconds = self.clock() - began
         self.run.next_epoch()
         return seconds
 
 
-def measure(rehearsal: Rehearsal, name: str, pairs: int, folder: Path) -> Pace:
+def measure(rehearsal: Rehearsal, name: str, pairs: int, folder: Path, clock: str = "wall") -> Pace:
     """Time a phase.
 
     Args:
         pairs: How often each kind is timed; the order turns around from one to the next.
         folder: Empty; of the phase's cache.
+        clock: One of `CLOCKS`.
     """
     phase = rehearsal.phases[name]
     size = min(phase.batch_size, rehearsal.samples)
     epochs = 3 * (WARM_EPOCHS + pairs)
     run = rehearsal.run(name, shorten(phase, batch_size=size, epochs=epochs))
     settings = Cache(dir=folder, max_gb=rehearsal.runtime.cache.max_gb, dtype=rehearsal.runtime.cache.dtype)
-    began = time.perf_counter()
+    count = CLOCKS[clock]
+    began = count()
     cached = run.frozen("train", FeatureCache(settings))
-    fill = time.perf_counter() - began
+    fill = count() - began
     lanes = {
-        CACHED: _lane(run, cached),
-        TEXTS: _lane(run, run.frozen("train", FeatureCache(settings), is_shared)),
-        OFF: _lane(run, run.frozen("train", None)),
+        CACHED: _lane(run, cached, count),
+        TEXTS: _lane(run, run.frozen("train", FeatureCache(settings), is_shared), count),
+        OFF: _lane(run, run.frozen("train", None), count),
     }
     for lane in lanes.values():
         for _ in range(WARM_EPOCHS):
             lane.epoch()
-    return Pace(name, rehearsal.samples, size, phase.views, fill, _alternate(lanes, pairs))
+    return Pace(name, rehearsal.samples, size, phase.views, clock, fill, _alternate(lanes, pairs))
 
 
 def is_shared(prefix: Prefix) -> bool:
@@ -88,8 +96,8 @@ def is_shared(prefix: Prefix) -> bool:
     return prefix.table is not None
 
 
-def _lane(run: PhaseRun, features: FrozenFeatures) -> _Lane:
-    return _Lane(run, features, run.stepper(features))
+def _lane(run: PhaseRun, features: FrozenFeatures, clock: Callable[[], float]) -> _Lane:
+    return _Lane(run, features, run.stepper(features), clock)
 
 
 def _alternate(lanes: dict[str, _Lane], pairs: int) -> dict[str, list[float]]:

@@ -18,6 +18,7 @@ def saving_table(savings: Sequence[Saving], title: str) -> Table:
         table.add_column(one.pace.phase)
     paces = [one.pace for one in savings]
     table.add_row("samples, batch, views", *(f"{pace.samples}, {pace.batch_size}, {pace.views}" for pace in paces))
+    table.add_row("clock", *(pace.clock for pace in paces))
     labels = {OFF: "epoch, cache off", TEXTS: "epoch, texts kept", CACHED: "epoch, all kept"}
     for kind, label in labels.items():
         table.add_row(label, *(f"{median(pace.epochs[kind]):.2f} s" for pace in paces))

@@ -28,7 +28,7 @@ def test_break_even_is_the_first_epoch_that_pays(fill: float, cached: float, off
 
 def test_a_saving_leaves_texts_out_of_the_images_share() -> None:
     epochs = {CACHED: [1.0, 2.0], TEXTS: [4.0, 8.0], OFF: [6.0, 12.0]}
-    found = saving(Pace("warmup", 4, 2, views=1, fill=9.0, epochs=epochs), Target(all=5.0, vision=4.5))
+    found = saving(Pace("warmup", 4, 2, views=1, clock="wall", fill=9.0, epochs=epochs), Target(all=5.0, vision=4.5))
     assert (found.all.median, found.vision.median) == (6.0, 4.0)
     assert found.all.met and not found.vision.met
     assert found.break_even == 2  # 9 + 2 * 1.5 <= 2 * 9
