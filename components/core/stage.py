@@ -9,14 +9,17 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from filelock import FileLock, Timeout
+
 from components.core.config import Values
 from components.core.digest import digest_code, digest_path
-from components.core.errors import BadInput
+from components.core.errors import BadInput, Temporary
 from components.core.identity import Identity
 from components.core.runtime import Runtime
 from components.core.store import durable
@@ -103,12 +106,40 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
 
     Raises:
         BadInput: An input is missing, or the outputs' folder cannot be created.
-        Temporary: There is no room left on the disk.
+        Temporary: There is no room left on the disk, or another process is making these outputs.
     """
     _check_inputs(stage, inputs)
     record = stage.identity(config, inputs).dump()
     if not config.runtime.restart and is_finished(record, outputs):
         return False
+    folder = _record_file(outputs).parent
+    with durable.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _alone(stage.name, outputs):
+        _make(stage, config, inputs, outputs, record)
+    return True
+
+
+@contextmanager
+def _alone(name: str, outputs: Any) -> Iterator[None]:
+    """Nobody else makes these outputs meanwhile; the lock of a killed process is gone with it."""
+    file = _record_file(outputs).with_suffix(".lock")
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise Temporary(
+            f"{name}: another process is making these outputs", where=str(file), remedy="wait for it, or name others"
+        ) from error
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        lock.release()
+
+
+def _make(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, record: dict[str, Any]) -> None:
+    """Run the stage into temporary outputs, and put them in place."""
     folder = _record_file(outputs).parent
     with durable.explained(folder):
         staged = _staged(outputs)
@@ -119,7 +150,6 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
     finally:
         for path in _paths(staged).values():
             _discard(path)
-    return True
 
 
 def is_finished(record: dict[str, Any], outputs: Any) -> bool:
