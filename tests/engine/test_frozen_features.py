@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from components.core.engine import cache as cache_module
 from components.core.engine.cache import INDEX, FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures, Views
@@ -157,3 +158,49 @@ def test_the_index_names_what_is_kept(tmp_path: Path) -> None:
     features(task, tmp_path, PLAN.kept())
     notes = {json.loads(file.read_text())["note"] for file in tmp_path.glob(f"*/{INDEX}")}
     assert notes == {"stem (69 rows, fp32)", "text (3 rows, fp32)"}
+
+
+def ones(start: int, stop: int) -> torch.Tensor:
+    return torch.arange(start, stop).float()[:, None].expand(-1, 64).contiguous()
+
+
+def test_what_a_run_has_opened_is_not_evicted_by_what_it_opens_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its large keys are read from their files in every step, the ones not read yet included."""
+    monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
+    cache = FeatureCache(Cache(dir=tmp_path, max_gb=100 * 64 * 4 * 1.5e-9))
+    train = cache.open("train", "train", 100, 8, ones)
+    assert cache.open("val", "val", 100, 8, ones) is None
+    assert "in use" in caplog.text
+    assert train is not None
+    assert torch.equal(train.read([99, 0])[:, 0], torch.tensor([99.0, 0.0]))
+
+
+def test_features_in_use_survive_another_process_that_evicts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
+    bank = FeatureCache(Cache(dir=tmp_path)).open("train", "train", 100, 8, ones)
+    assert FeatureCache(Cache(dir=tmp_path)).prune() > 0
+    assert bank is not None
+    assert torch.equal(bank.read([99, 0])[:, 0], torch.tensor([99.0, 0.0]))
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]"])
+def test_a_damaged_index_is_made_again(tmp_path: Path, left: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    FeatureCache(Cache(dir=tmp_path)).open("key", "note", 10, 8, ones)
+    (tmp_path / "key" / INDEX).write_bytes(left)
+    assert [entry.note for entry in FeatureCache(Cache(dir=tmp_path)).entries()] == ["unfinished"]
+    again = FeatureCache(Cache(dir=tmp_path))
+    assert again.open("key", "note", 10, 8, ones) is not None
+    assert "damaged" in caplog.text
+    assert (again.hits, again.misses) == (0, 10)
+
+
+def test_hits_and_misses_both_count_rows(tmp_path: Path) -> None:
+    first, second = FeatureCache(Cache(dir=tmp_path)), FeatureCache(Cache(dir=tmp_path))
+    first.open("key", "note", 10, 8, ones)
+    second.open("key", "note", 10, 8, ones)
+    assert (first.hits, first.misses) == (0, 10)
+    assert (second.hits, second.misses) == (10, 0)

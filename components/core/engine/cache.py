@@ -23,6 +23,7 @@ from torch import Tensor
 
 from components.core.digest import digest_path
 from components.core.runtime import Cache
+from components.core.store import durable
 
 INDEX = "index.json"
 FIELD = "x"
@@ -46,14 +47,14 @@ class Bank:
     """The features of one key: rows in a fixed order."""
 
     def __init__(self, folder: Path, chunk_rows: int, count: int) -> None:
-        self._folder = folder
         self._chunk_rows = chunk_rows
-        self._maps: dict[int, Any] = {}
+        # All of them now: a map outlives its file, which another process may evict while this one trains.
+        self._maps = [safe_open(_chunk_file(folder, i), framework="pt") for i in range(-(-count // chunk_rows))]
         self._memory: Tensor | None = None
         self.nbytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         """Size on disk."""
         if self.nbytes <= IN_MEMORY_BYTES:
-            self._memory = torch.cat([self._chunk(i).get_tensor(FIELD) for i in range(-(-count // chunk_rows))])
+            self._memory = torch.cat([chunk.get_tensor(FIELD) for chunk in self._maps])
 
     def read(self, rows: list[int]) -> Tensor:
         """Rows as float32, [len(rows), ...]."""
@@ -62,13 +63,8 @@ class Bank:
         pieces = []
         for row in rows:
             chunk, offset = divmod(row, self._chunk_rows)
-            pieces.append(self._chunk(chunk).get_slice(FIELD)[offset : offset + 1])
+            pieces.append(self._maps[chunk].get_slice(FIELD)[offset : offset + 1])
         return torch.cat(pieces).float()
-
-    def _chunk(self, number: int) -> Any:
-        if number not in self._maps:
-            self._maps[number] = safe_open(_chunk_file(self._folder, number), framework="pt")
-        return self._maps[number]
 
 
 class FeatureCache:
@@ -77,7 +73,10 @@ class FeatureCache:
     def __init__(self, settings: Cache) -> None:
         self.settings = settings
         self.hits = 0
+        """Rows found complete."""
         self.misses = 0
+        """Rows computed."""
+        self._opened: set[str] = set()
 
     @property
     def limit(self) -> int:
@@ -102,10 +101,11 @@ class FeatureCache:
         folder = self.settings.dir / key
         with self._locked(key):
             if self._is_whole(folder):
-                self.hits += 1
+                self.hits += count
             elif not self._fill(folder, note, count, chunk_rows, compute):
                 return None
             (folder / INDEX).touch()
+            self._opened.add(key)
             return Bank(folder, chunk_rows, count)
 
     def entries(self) -> list[CachedKey]:
@@ -139,7 +139,7 @@ class FeatureCache:
             if folder.is_dir():
                 files = list(folder.iterdir())
                 index = folder / INDEX
-                note = json.loads(index.read_text(encoding="utf-8"))["note"] if index.exists() else "unfinished"
+                note = _read_index(index).get("note", "unfinished")
                 used = max((file.stat().st_mtime for file in files), default=0.0)
                 yield CachedKey(folder.name, sum(file.stat().st_size for file in files), used, note)
 
@@ -156,8 +156,10 @@ class FeatureCache:
         index = folder / INDEX
         if not index.exists():
             return False
-        chunks: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["chunks"]
+        chunks: dict[str, str] = _read_index(index).get("chunks", {})
         broken = [n for n, digest in chunks.items() if not (folder / n).exists() or digest_path(folder / n) != digest]
+        if not chunks:
+            broken = [INDEX]
         if broken:
             log.warning("cached features %s are damaged (%s): computing them again", folder.name, ", ".join(broken))
             shutil.rmtree(folder)
@@ -175,24 +177,35 @@ class FeatureCache:
                 self.misses += len(features)
                 _write_whole(features, file)
         chunks = {file.name: digest_path(file) for file in sorted(folder.glob("*.safetensors"))}
-        partial = folder / f"{INDEX}.unfinished"
-        partial.write_text(json.dumps({"note": note, "created": time.time(), "chunks": chunks}), encoding="utf-8")
-        os.replace(partial, folder / INDEX)
+        durable.replace(folder / INDEX, json.dumps({"note": note, "created": time.time(), "chunks": chunks}).encode())
         return True
 
     def _make_room(self, folder: Path, note: str, first: Tensor, count: int) -> bool:
-        """Announce the size of the key, evict others for it, and say whether it fits."""
+        """Announce the size of the key, evict others for it, and say whether it fits beside those of this run."""
         needed = first.nbytes // max(1, len(first)) * count
-        if needed > self.limit:
+        entries = self.entries()
+        kept = sum(entry.bytes for entry in entries if entry.key in self._opened)
+        if needed + kept > self.limit:
             log.warning(
-                "frozen features %s need %.1f GB, more than runtime.cache.max_gb = %g: computing them in every step",
-                note, needed / 1e9, self.settings.max_gb,
+                "frozen features %s need %.1f GB beside %.1f GB in use, more than runtime.cache.max_gb = %g:"
+                " computing them in every step",
+                note, needed / 1e9, kept / 1e9, self.settings.max_gb,
             )  # fmt: skip
             shutil.rmtree(folder)
             return False
         log.info("caching frozen features %s: %d rows, %.1f MB", note, count, needed / 1e6)
-        self._evict([entry for entry in self.entries() if entry.key != folder.name], self.limit - needed)
+        others = [entry for entry in entries if entry.key not in self._opened | {folder.name}]
+        self._evict(others, self.limit - needed - kept)
         return True
+
+
+def _read_index(file: Path) -> dict[str, Any]:
+    """What an index says; nothing where it is missing or damaged."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _chunk_file(folder: Path, number: int) -> Path:
