@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from components.core.engine import cache as cache_module
+from components.core.engine import features as features_module
 from components.core.engine.cache import INDEX, FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures, Views
@@ -85,6 +86,15 @@ def test_other_frozen_weights_are_other_features(tmp_path: Path) -> None:
     assert task.text_rows == 3, "the text tower did not change"
     computed = everything(task, features(task, None, PLAN.kept(), model))
     assert torch.allclose(changed["stem"], computed["stem"], atol=1e-6)
+
+
+def test_other_code_is_other_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it changed: how a picture is decoded, augmented or normalised leaves no other trace in the key."""
+    task = ToyTask()
+    features(task, tmp_path, PLAN.kept())
+    monkeypatch.setattr(features_module, "digest_code", lambda: "other")
+    features(task, tmp_path, PLAN.kept())
+    assert task.stem_samples == 2 * 69
 
 
 def test_other_trainable_weights_are_the_same_features(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
+from components.core.engine.device import Device
 from components.core.engine.job import Job, Result
 from components.core.engine.phase import Ema, Handoff, Phase
 from components.core.engine.run import train
@@ -211,6 +212,41 @@ def test_half_precision_trains_and_resumes_exactly(tmp_path: Path) -> None:
     assert_same(run(job(ToyTask(), tmp_path / "killed", half)), expected)
     full = run(job(ToyTask(), tmp_path / "full"))
     assert not torch.equal(full.weights["head.weight"], expected.weights["head.weight"])
+
+
+class CountingScaler:
+    """Stands for fp16's loss scaler, which has a state of its own and exists on CUDA alone."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.steps = state["steps"]
+
+
+def test_the_loss_scaler_goes_on_from_the_step_and_not_from_the_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_with(scaler: CountingScaler, task: ToyTask) -> None:
+        monkeypatch.setattr(Device, "scaler", scaler)
+
+        def count() -> None:
+            scaler.steps += 1
+
+        before = task.on_objective
+        task.on_objective = lambda: (before(), count())[1]
+        run(job(task, tmp_path))
+
+    broken = ToyTask()
+    broken.on_objective = kill_at(5)  # in the third of four windows of two micro-batches
+    with pytest.raises(Killed):
+        train_with(CountingScaler(), broken)
+    resumed = CountingScaler()
+    train_with(resumed, ToyTask())
+    assert resumed.steps == 4 * 8, "four epochs of eight micro-batches, none forgotten and none counted twice"
 
 
 def test_unfinished_work_of_other_values_stops_the_run_and_names_them(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ class Bank:
     def __init__(self, folder: Path, chunk_rows: int, count: int) -> None:
         self._chunk_rows = chunk_rows
         # All of them now: a map outlives its file, which another process may evict while this one trains.
-        self._maps = [safe_open(_chunk_file(folder, i), framework="pt") for i in range(-(-count // chunk_rows))]
+        files = [_chunk_file(folder, i) for i in range(-(-count // chunk_rows))]
+        self._maps: list[Any] = [safe_open(file, framework="pt") for file in files]
         self._memory: Tensor | None = None
         self.nbytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         """Size on disk."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from components.core.digest import digest_values
+from components.core.digest import digest_code, digest_values
 from components.core.engine.cache import Bank, FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.task import Batch, Examples, Features, Prefix, ViewKey
@@ -189,7 +189,10 @@ class FrozenFeatures:
         return self._examples.load(rows, [self._kept.keys[item] for item in items], prefix.fields)
 
     def _key(self, prefix: Prefix) -> str:
-        """Digest of weights, inputs, preprocessing and types: unfreezing or new data change it by themselves."""
+        """Digest of weights, inputs, preprocessing and types: unfreezing or new data change it by themselves.
+
+        The code that decodes, augments and evaluates is part of the preprocessing.
+        """
         parts = set(prefix.parts)
         named = [*self._model.named_parameters(), *self._model.named_buffers()]
         weights = digest_tensors((name, value) for name, value in named if self._owned[name] in parts)
@@ -199,9 +202,8 @@ class FrozenFeatures:
             data = digest_values([self._examples.digest, [list(key) for key in self._kept.keys]])
         settings = self._cache.settings.dtype if self._cache else ""
         fingerprint = self._device.fingerprint()
-        return digest_values(
-            [weights, prefix.signature, self._kind(prefix), data, settings, fingerprint, FILL_BATCH, CHUNK_BATCHES]
-        )
+        layout = [settings, fingerprint, FILL_BATCH, CHUNK_BATCHES]
+        return digest_values([digest_code(), weights, prefix.signature, self._kind(prefix), data, *layout])
 
     @staticmethod
     def _kind(prefix: Prefix) -> str:

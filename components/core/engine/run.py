@@ -208,8 +208,6 @@ class PhaseRun:
                 self._trainee.remember_best()
             progress.stopped = progress.is_stale(job.phase.patience)
         row = progress.finish_epoch(summary)
-        if self._device.scaler is not None:
-            progress.scaler = self._device.scaler.state_dict()
         self._tracker.validation(job.name, progress.epoch - 1, progress.step, row)
 
     def _validate(self, features: FrozenFeatures) -> tuple[dict[str, float], dict[str, str]]:
@@ -227,6 +225,8 @@ class PhaseRun:
         )
 
     def _meta(self) -> dict[str, Any]:
+        if self._device.scaler is not None:
+            self._progress.scaler = self._device.scaler.state_dict()
         return {
             "progress": self._progress.dump(),
             "finished": self._finished,
