@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from components.core.checkpoint.artifact import ModelArtifact
+from components.core.checkpoint.model import require_trained_on
 from components.core.data.dataset import Dataset
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
@@ -59,13 +60,13 @@ class Judge:
 
     def phase(self, name: str, folder: Path) -> System:
         """A finished phase's model."""
-        artifact = ModelArtifact.load(folder)
+        artifact = self._artifact(folder)
         cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown=set())
         return System(name, cases, artifact.meta.history)
 
     def controls(self, name: str, folder: Path) -> Iterator[System]:
         """A finished phase's model on the test samples asked wrongly on purpose."""
-        artifact = ModelArtifact.load(folder)
+        artifact = self._artifact(folder)
         for control, examples in self.task.controls(self.dataset).items():
             model = self._loaded(self.task, artifact)
             cases = self._predict(self.task, model, artifact.meta.decision, shown=set(), examples=examples)
@@ -73,7 +74,7 @@ class Judge:
 
     def pictures(self, folder: Path, shown: set[str]) -> list[CasePrediction]:
         """Predictions of a finished phase for some samples, with pictures."""
-        artifact = ModelArtifact.load(folder)
+        artifact = self._artifact(folder)
         found = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown)
         return [case for case in found if case.id in shown]
 
@@ -95,6 +96,12 @@ class Judge:
             model = task.build_model(self.seed)
             put(model, result.weights)
             yield System(name, self._predict(task, model, result.decision, shown=set()), result.history)
+
+    def _artifact(self, folder: Path) -> ModelArtifact:
+        """A phase's model. Raises BadInput where it was trained on another dataset than it is judged on."""
+        artifact = ModelArtifact.load(folder)
+        require_trained_on(artifact.meta, self.dataset.digest, folder)
+        return artifact
 
     def _loaded(self, task: RecipeTask, artifact: ModelArtifact) -> nn.Module:
         model = task.build_model(self.seed)

@@ -6,6 +6,7 @@ from typing import Any
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.codec import encode_tensors
+from components.core.checkpoint.model import require_trained_on
 from components.core.data.card import Card
 from components.core.data.dataset import Dataset
 from components.core.engine.device import make_deterministic
@@ -53,8 +54,7 @@ def write_bundle(config: Config, inputs: Inputs, folder: Path) -> None:
 
 def _require_origin(artifact: ModelArtifact, dataset: Dataset, seed: int, inputs: Inputs) -> None:
     """The model must be of this dataset and seed: the metadata says so, and frozen parts are built from the seed."""
-    if artifact.meta.data_digest not in ("", dataset.digest):
-        raise BadInput("the model was trained on another dataset", where=str(inputs.weights), remedy="give its own")
+    require_trained_on(artifact.meta, dataset.digest, inputs.weights)
     trained = artifact.meta.extra.get("seed", seed)
     if trained != seed:
         raise BadInput(

@@ -87,3 +87,21 @@ def read_record(folder: Path) -> tuple[ModelRecord, str]:
         return ModelRecord.model_validate(values), digest_bytes(data)
     except ValidationError as error:
         raise BadInput(f"not a valid model.json: {error}", where=str(path), remedy="restore the file") from error
+
+
+def require_trained_on(meta: ModelMeta, data_digest: str, where: Path) -> None:
+    """Refuse a model of another dataset: what one split trained on may be what the other one tests.
+
+    Args:
+        data_digest: Of the prepared dataset in use.
+        where: The model's folder, for the error.
+
+    Raises:
+        BadInput: The model names another dataset. One that names none is taken.
+    """
+    if meta.data_digest not in ("", data_digest):
+        raise BadInput(
+            "the model was trained on another dataset or another split of it",
+            where=str(where),
+            remedy="give the dataset it was trained on, or train it again on this one",
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from components.core.checkpoint.artifact import ModelArtifact
-from components.core.checkpoint.model import ModelMeta
+from components.core.checkpoint.model import ModelMeta, require_trained_on
 from components.core.data.dataset import Dataset
 from components.core.engine.job import Job
 from components.core.engine.phase import Phase
@@ -58,9 +58,14 @@ def run_phase(
         recipe: Builds the task, and is recorded with the model.
         identity: Of the stage's run; its checkpoints belong to it alone.
         files: What to read and write.
+
+    Raises:
+        BadInput: The model to start from was trained on another dataset: it may know this one's test split.
     """
     dataset = Dataset.open(files.dataset)
     start = ModelArtifact.load(files.start) if files.start is not None else None
+    if start is not None and files.start is not None:
+        require_trained_on(start.meta, dataset.digest, files.start)
     labels = RunLabels(recipe=recipe.name, stage=identity.stage, seed=seed, fold=fold_of(dataset))
     history = files.model.parent / f"{identity.stage}.history.jsonl"
     with Tracker(runtime, labels, history) as tracker:
