@@ -4,11 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from components import stages
 from components.cli.main import parser, run_command
-from components.cli.values import add_values, resolve
+from components.cli.values import add_values, configure, resolve
 from components.core.config import merge
 from pipelines import (
     commands_ask,
@@ -79,6 +81,9 @@ def _add_params(commands: Commands) -> None:
 
 
 def _params(arguments: argparse.Namespace) -> int:
-    values, _ = resolve(arguments)
-    sys.stdout.write(yaml.safe_dump(values, sort_keys=False))
+    values, source = resolve(arguments)
+    every: dict[str, Any] = {}
+    for name in stages.NAMES:
+        every = merge(every, configure(stages.load(name), values, source).model_dump(mode="json"))
+    sys.stdout.write(yaml.safe_dump(merge(values, every), sort_keys=False))
     return 0
