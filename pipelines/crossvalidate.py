@@ -53,16 +53,18 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
         What is written to `out/crossvalidation.json`.
     """
     scores: list[Score] = []
-    headline = ""
+    headline, synthetic = "", False
     for seed in seeds:
         for fold in range(folds):
             values = merge(run.values, {"seed": seed, "split": {"folds": folds, "fold": fold}})
             one = replace(run, values=values, out=run.out / f"seed-{seed}" / f"fold-{fold}")
-            headline = run_all(one, until="evaluate")["stages"]["evaluate"]["metrics"]["headline"]
+            summary = run_all(one, until="evaluate")
+            headline, synthetic = summary["stages"]["evaluate"]["metrics"]["headline"], summary["synthetic"]
             scores += _read_scores(output(one, "evaluate", "cases"), seed, headline)
-    results = {"headline": headline, "folds": folds, "seeds": list(seeds), **aggregate(scores)}
+    about = {"headline": headline, "synthetic": synthetic, "folds": folds, "seeds": list(seeds)}
+    results = {**about, **aggregate(scores)}
     file = run.out / RESULTS
-    file.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(results, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     return results
 
 
@@ -83,17 +85,17 @@ def results_table(results: Mapping[str, Any]) -> Table:
     """Means with intervals, and the standard deviation between seeds."""
     folds, seeds = results["folds"], len(results["seeds"])
     headline = results["headline"]
-    table = Table(title=f"{headline}: {folds} folds, {seeds} seeds", title_justify="left")
+    data = ", synthetic data" if results["synthetic"] else ""
+    table = Table(title=f"{headline}: {folds} folds, {seeds} seeds{data}", title_justify="left")
     table.add_column("system")
     for name in (headline, "95 % interval", "sd between seeds", "n"):
         table.add_column(name, justify="right")
     rows = {name: results["systems"][name] for name in in_order(results["systems"])}
     for name, row in {**rows, **results["differences"]}.items():
         spread = np.std(list(row["seeds"].values()), ddof=1) if len(row.get("seeds", {})) > 1 else math.nan
-        interval = f"{row['low']:.3f} to {row['high']:.3f}"
-        table.add_row(
-            name, f"{row['mean']:.3f}", interval, "" if math.isnan(spread) else f"{spread:.3f}", str(row["n"])
-        )
+        interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+        mean = "undefined" if row["mean"] is None else f"{row['mean']:.3f}"
+        table.add_row(name, mean, interval, "" if math.isnan(spread) else f"{spread:.3f}", str(row["n"]))
     return table
 
 
@@ -115,9 +117,12 @@ def _case_means(scores: Sequence[Score], system: str) -> dict[str, float]:
 
 
 def _by_seed(scores: Sequence[Score], system: str) -> dict[str, float]:
-    seeds = sorted({score.seed for score in scores})
-    chosen = {seed: [s.value for s in scores if s.seed == seed and s.system == system] for seed in seeds}
-    return {str(seed): float(np.nanmean(values)) for seed, values in chosen.items()}
+    """Mean by seed; seeds for which it is defined nowhere are left out."""
+    chosen: dict[int, list[float]] = {}
+    for score in scores:
+        if score.system == system and not math.isnan(score.value):
+            chosen.setdefault(score.seed, []).append(score.value)
+    return {str(seed): float(np.mean(chosen[seed])) for seed in sorted(chosen)}
 
 
 def _estimate(means: Mapping[str, float], groups: Mapping[str, str]) -> dict[str, Any]:

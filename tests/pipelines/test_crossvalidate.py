@@ -1,0 +1,93 @@
+"""Folds and seeds: what is averaged before what is compared."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipelines import crossvalidate
+from pipelines.crossvalidate import Score, aggregate, results_table
+from pipelines.local import Run, output
+
+NAN = math.nan
+
+
+def scores(system: str, seed: int, values: dict[str, float]) -> list[Score]:
+    return [Score(system, seed, case, f"patient {case[0]}", value) for case, value in values.items()]
+
+
+def test_a_case_counts_once_however_many_seeds_there_are() -> None:
+    found = aggregate(scores("warmup", 0, {"a1": 0.2, "b1": 0.6}) + scores("warmup", 1, {"a1": 0.4, "b1": 1.0}))[
+        "systems"
+    ]["warmup"]
+    assert found["n"] == 2
+    assert found["mean"] == pytest.approx((0.3 + 0.8) / 2)
+    assert found["seeds"] == {"0": pytest.approx(0.4), "1": pytest.approx(0.7)}
+
+
+def test_intervals_resample_patients() -> None:
+    """Cases of one patient are not independent: many of them do not narrow the interval."""
+    few = aggregate(scores("warmup", 0, {"a1": 0.0, "b1": 1.0, "c1": 0.5}))["systems"]["warmup"]
+    copies = {f"{patient}{n}": value for patient, value in (("a", 0.0), ("b", 1.0), ("c", 0.5)) for n in range(9)}
+    many = aggregate(scores("warmup", 0, copies))["systems"]["warmup"]
+    assert many["high"] - many["low"] >= few["high"] - few["low"] - 0.05
+
+
+def test_differences_are_paired_case_by_case() -> None:
+    hard, easy = {f"a{n}": 0.1 * n for n in range(8)}, {f"a{n}": 0.1 * n + 0.1 for n in range(8)}
+    for number, case in enumerate(list(hard)):  # every case a patient of its own
+        hard[f"{number}x"], easy[f"{number}x"] = hard.pop(case), easy.pop(case)
+    found = aggregate(scores("warmup", 0, hard) + scores("end_to_end", 0, easy))["differences"]
+    assert list(found) == ["end_to_end - warmup"]
+    assert found["end_to_end - warmup"]["low"] == pytest.approx(0.1)
+    assert found["end_to_end - warmup"]["high"] == pytest.approx(0.1)
+
+
+def test_undefined_cases_are_left_out_of_means_and_pairs() -> None:
+    found = aggregate(scores("untrained", 0, {"a": 0.5, "b": NAN}) + scores("warmup", 0, {"a": 0.7, "b": 0.9}))
+    assert found["systems"]["untrained"]["n"] == 1
+    assert found["differences"]["warmup - untrained"]["n"] == 1
+    assert found["differences"]["warmup - untrained"]["mean"] == pytest.approx(0.2)
+
+
+def test_every_fold_runs_with_every_seed_on_one_division(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[int, int]] = []
+
+    def run_all(run: Run, until: str) -> dict[str, Any]:
+        assert until == "evaluate", "an export per fold would be of no use"
+        seed, fold = run.values["seed"], run.values["split"]["fold"]
+        assert run.values["split"] == {"seed": 7, "folds": 3, "fold": fold}
+        ran.append((seed, fold))
+        file = output(run, "evaluate", "cases")
+        file.parent.mkdir(parents=True)
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            table = csv.writer(stream)
+            table.writerow(["system", "id", "label", "group", "dice"])
+            for system, value in (("untrained", "0.25"), ("warmup", ""), ("end_to_end", f"0.{seed + 5}")):
+                table.writerow([system, f"case-{fold}", "lesion", f"patient-{fold}", value])
+        return {"synthetic": True, "stages": {"evaluate": {"metrics": {"headline": "dice"}}}}
+
+    monkeypatch.setattr(crossvalidate, "run_all", run_all)
+    run = Run("toy", "tiny", {"split": {"seed": 7}}, "a test", None, tmp_path)
+    found = crossvalidate.crossvalidate(run, 3, [0, 2])
+    assert ran == [(seed, fold) for seed in (0, 2) for fold in range(3)]
+    assert found["systems"]["end_to_end"]["n"] == 3
+    assert found["systems"]["end_to_end"]["mean"] == pytest.approx(0.6)
+    assert "synthetic" in str(results_table(found).title), "nobody should take these for patients"
+    assert json.loads((tmp_path / crossvalidate.RESULTS).read_text(encoding="utf-8"))["seeds"] == [0, 2]
+
+
+def test_the_table_shows_what_is_undefined_as_that() -> None:
+    found = {"headline": "dice", "synthetic": False, "folds": 3, "seeds": [0, 1]} | aggregate(
+        scores("warmup", 0, {"a": 0.5}) + scores("warmup", 1, {"a": 0.7}) + scores("untrained", 0, {"a": NAN})
+    )
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(results_table(found))
+    text = console.export_text()
+    assert "0.600" in text
+    assert "undefined" in text
