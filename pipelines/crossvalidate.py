@@ -56,8 +56,7 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
     headline, synthetic = "", False
     for seed in seeds:
         for fold in range(folds):
-            values = merge(run.values, {"seed": seed, "split": {"folds": folds, "fold": fold}})
-            one = replace(run, values=values, out=run.out / f"seed-{seed}" / f"fold-{fold}")
+            one = _one(run, folds, fold, seed)
             summary = run_all(one, until="evaluate")
             headline, synthetic = summary["stages"]["evaluate"]["metrics"]["headline"], summary["synthetic"]
             scores += _read_scores(output(one, "evaluate", "cases"), seed, headline)
@@ -66,6 +65,16 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
     file = run.out / RESULTS
     file.write_text(json.dumps(results, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     return results
+
+
+def _one(run: Run, folds: int, fold: int, seed: int) -> Run:
+    """One run of the crossvalidation, with its own folder and its own prefix of the store."""
+    own = f"seed-{seed}/fold-{fold}"
+    values = merge(run.values, {"seed": seed, "split": {"folds": folds, "fold": fold}})
+    store = ((values.get("runtime") or {}).get("checkpoints") or {}).get("store")
+    if store is not None:
+        values = merge(values, {"runtime": {"checkpoints": {"store": f"{store.rstrip('/')}/{own}"}}})
+    return replace(run, values=values, out=run.out / own)
 
 
 def aggregate(scores: Sequence[Score]) -> dict[str, Any]:
