@@ -15,7 +15,8 @@ from components.core.models.sam import SamTower
 from components.core.models.sam_build import sam_on_meta
 from components.core.models.sam_config import TinySam
 from components.core.models.wordpiece import WordPiece
-from components.recipes.freqmedclip.model import NOTHING, FreqMedClip, build_model, model_parts
+from components.recipes.freqmedclip.maps import NOTHING
+from components.recipes.freqmedclip.model import FreqMedClip, build_model, model_parts
 from components.recipes.freqmedclip.model_config import Early, ModelConfig, Prompting
 
 

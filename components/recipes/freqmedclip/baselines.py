@@ -21,8 +21,8 @@ from components.core.models.clip_config import TinyClip
 from components.recipes.contract import Baseline, CasePrediction
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.data import Sample, prompts_of, samples
-from components.recipes.freqmedclip.evaluation import stretch
 from components.recipes.freqmedclip.m2ib import m2ib_saliency
+from components.recipes.freqmedclip.maps import stretch
 from components.recipes.freqmedclip.model_config import M2ibConfig, ModelConfig, Prompting
 from components.recipes.freqmedclip.prompts import binarise
 from components.recipes.freqmedclip.scoring import Answer, Target, find_target, judge, prompt_boxes

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -11,14 +10,10 @@ from torch import Tensor
 from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
 from components.recipes.contract import CasePrediction
+from components.recipes.freqmedclip.maps import SALIENCY, THRESHOLD, stretch
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.prompts import binarise
 from components.recipes.freqmedclip.scoring import Answer, find_target, judge, prompt_boxes
-
-THRESHOLD = 0.5
-
-SALIENCY = "saliency"
-"""The map that prompts come from, and the mask where validation has chosen none."""
 
 
 def score(
@@ -81,12 +76,6 @@ def score_maps(
         saliency=stretch(saliency, height, width),
     )
     return judge(target, answer, pictures=pictures)
-
-
-def stretch(probability: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """A map [u, v] at another size, bilinear, pixel areas aligned."""
-    resized = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.float32)
 
 
 def _numbers(probability: Tensor) -> NDArray[np.float32]:

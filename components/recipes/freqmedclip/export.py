@@ -21,11 +21,11 @@ from components.core.models import clip, sam
 from components.recipes.freqmedclip.data import Sample, prompts_of, samples
 from components.recipes.freqmedclip.export_metadata import describe
 from components.recipes.freqmedclip.known_prompts import KnownPrompts
+from components.recipes.freqmedclip.maps import SALIENCY
 from components.recipes.freqmedclip.model import FreqMedClip
 from components.recipes.freqmedclip.model_config import ModelConfig
 from components.recipes.freqmedclip.new_prompt import keep_tokeniser
 from components.recipes.freqmedclip.predictor import (
-    SALIENCY,
     SAM_DECODER,
     SAM_ENCODER,
     FreqMedClipPredictor,

@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor
 
 from components.recipes.freqmedclip.known_prompts import EMBEDDINGS, FILE, KnownPrompts
+from components.recipes.freqmedclip.maps import SALIENCY
 from components.recipes.freqmedclip.model_config import ModelConfig
-from components.recipes.freqmedclip.predictor import SALIENCY, SAM_DECODER, SAM_ENCODER, Inference
+from components.recipes.freqmedclip.predictor import SAM_DECODER, SAM_ENCODER, Inference
 
 MEANINGS = {
     "image": "RGB in [0, 1]: uint8 / 255, squashed to the square (area where it shrinks, bilinear where it grows)",

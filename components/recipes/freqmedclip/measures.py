@@ -8,10 +8,9 @@ from jaxtyping import Bool, Float
 from components.core.metrics.box import box_iou, tightness
 from components.core.metrics.overlap import dice, iou
 from components.core.metrics.sharpness import saliency_sharpness
+from components.recipes.freqmedclip.maps import THRESHOLD
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.prompts import propose
-
-HALF = 0.5
 
 
 def measure_sample(
@@ -27,7 +26,7 @@ def measure_sample(
     """
     found: dict[str, float] = {}
     for name, probability in candidates.items():
-        predicted = probability >= HALF
+        predicted = probability >= THRESHOLD
         found[f"dice_{name}"] = dice(predicted, truth)
         found[f"iou_{name}"] = iou(predicted, truth)
     saliency = candidates["saliency"]

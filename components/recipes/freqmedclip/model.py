@@ -13,13 +13,11 @@ from components.core.models.clip import ClipTower
 from components.core.models.sam import SamTower
 from components.core.models.wavelet import WaveletStream
 from components.recipes.freqmedclip.gate import FeatureFusionGate
+from components.recipes.freqmedclip.maps import NOTHING
 from components.recipes.freqmedclip.model_config import Early, ModelConfig
 from components.recipes.freqmedclip.projection import HighFreqProjection
 from components.recipes.freqmedclip.prompts import propose
 from components.recipes.freqmedclip.saliency_head import SaliencyHead
-
-NOTHING = -20.0
-"""Logit of a mask where nothing was salient."""
 
 
 @dataclass(frozen=True)

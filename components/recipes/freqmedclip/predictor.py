@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
@@ -15,14 +14,12 @@ from components.core.export.graph import Graph
 from components.core.export.prediction import Prediction
 from components.core.tta import Tta
 from components.recipes.freqmedclip.known_prompts import KnownPrompts
+from components.recipes.freqmedclip.maps import NOTHING, SALIENCY, THRESHOLD, stretch
 from components.recipes.freqmedclip.model_config import ModelConfig, Prompting
 from components.recipes.freqmedclip.prompts import propose
 
-SALIENCY, SAM_ENCODER, SAM_DECODER = "saliency", "sam_encoder", "sam_decoder"
-"""The graphs, and their files without suffix."""
-
-NOTHING = -20.0
-"""Logit of SAM's mask where nothing is salient, as in the model."""
+SAM_ENCODER, SAM_DECODER = "sam_encoder", "sam_decoder"
+"""The graphs besides that of the saliency, and their files without suffix."""
 
 Run: TypeAlias = Callable[..., NDArray[np.float32]]
 """A graph: arrays by input name to its output."""
@@ -43,7 +40,7 @@ class Inference(Values):
     image_size: int
     sam_size: int
     mask: Literal["saliency", "sam", "mean"]
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
     prompting: Prompting
     tta: Tta = Tta()
 
@@ -167,9 +164,3 @@ def unit(picture: UInt8[np.ndarray, "s s 3"]) -> Float[np.ndarray, "1 3 s s"]:
 def sigmoid(logits: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Logits to probability, without overflow."""
     return np.asarray(np.exp(-np.logaddexp(np.float32(0), -logits)), dtype=np.float32)
-
-
-def stretch(values: Float[np.ndarray, "u v"], height: int, width: int) -> Float[np.ndarray, "h w"]:
-    """A map at another size, bilinear, pixel areas aligned: as the model does inside, and evaluation outside."""
-    resized = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.float32)

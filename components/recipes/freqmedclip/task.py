@@ -27,6 +27,7 @@ from components.recipes.freqmedclip.evaluation import score
 from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.export import export_model
 from components.recipes.freqmedclip.frozen import frozen_prefixes
+from components.recipes.freqmedclip.maps import THRESHOLD
 from components.recipes.freqmedclip.measures import measure_sample
 from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
@@ -35,8 +36,6 @@ from components.recipes.freqmedclip.unet_task import trained_yardsticks
 
 CANDIDATES = ("saliency", "sam", "mean")
 """Masks that validation chooses from; of equals, the first."""
-
-HALF = 0.5
 
 
 class FreqMedClipTask:
@@ -189,7 +188,7 @@ class FreqMedClipTask:
     ) -> dict[str, Tensor]:
         """Metrics [b] of each candidate mask at the image size; NaN where a sample leaves one undefined."""
         candidates = self.predict(model, batch, features)
-        truth = batch["mask"][:, 0].cpu().numpy() > HALF
+        truth = batch["mask"][:, 0].cpu().numpy() > THRESHOLD
         values: dict[str, list[float]] = {}
         for place, wanted in enumerate(truth):
             probabilities = {name: value[place].cpu().numpy() for name, value in candidates.items()}

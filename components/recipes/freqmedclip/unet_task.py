@@ -21,7 +21,8 @@ from components.core.metrics.overlap import dice
 from components.recipes.contract import Baseline, CasePrediction, RecipeTask
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig, UnetBaseline
 from components.recipes.freqmedclip.data import prompts_of
-from components.recipes.freqmedclip.evaluation import THRESHOLD, score_maps
+from components.recipes.freqmedclip.evaluation import score_maps
+from components.recipes.freqmedclip.maps import THRESHOLD
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.scoring import HEADLINE
 
