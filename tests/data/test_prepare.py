@@ -38,6 +38,18 @@ def write_pairs(raw: Path, count: int = 12) -> Path:
     return raw
 
 
+def test_the_digest_covers_the_prompts(tmp_path: Path) -> None:
+    """Otherwise a model could be judged on texts it was never asked, as if nothing had changed."""
+    raw = write_pairs(tmp_path / "raw")
+    first, again, other = (
+        make(tmp_path / name, raw, FreqMedClipData(prompts={1: text}))
+        for name, text in (("first", "a lesion"), ("again", "a lesion"), ("other", "a tumour"))
+    )
+    assert first.digest == again.digest
+    assert first.card.shards == other.card.shards
+    assert first.digest != other.digest
+
+
 def test_synthetic_dataset(tmp_path: Path) -> None:
     dataset = make(tmp_path / "made")
     card = dataset.card

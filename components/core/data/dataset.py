@@ -48,8 +48,9 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """Content digest: rows (with their splits and attributes) and every array."""
-        return digest_values([SCHEMA_VERSION, digest_rows(list(self._rows.values())), self._shard_digests()])
+        """Content digest: rows (with their splits and attributes), what labels mean (prompts) and every array."""
+        rows = digest_rows(list(self._rows.values()))
+        return digest_values([SCHEMA_VERSION, rows, self.card.label_names, self._shard_digests()])
 
     def _shard_digests(self) -> list[str]:
         return [entry.sha256 for entry in self.card.shards]
