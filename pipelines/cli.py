@@ -10,7 +10,7 @@ import yaml
 
 from components import stages
 from components.cli.main import parser, run_command
-from components.cli.values import add_values, configure, resolve
+from components.cli.values import add_values, configure, resolve, size_of
 from components.core.config import merge
 from pipelines import (
     commands_ask,
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.store is not None:
         values = merge(values, {"runtime": {"checkpoints": {"store": arguments.store}}})
     set_up_logging((values.get("runtime") or {}).get("log_level", "info"))
-    run = Run(arguments.recipe, arguments.size or "tiny", values, source, arguments.data, arguments.out)
+    run = Run(arguments.recipe, size_of(arguments), values, source, arguments.data, arguments.out)
     summary = run_all(run)
     print_results(summary, output(run, "evaluate", "report"), output(run, "export", "bundle"))
     return 0

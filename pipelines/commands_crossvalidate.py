@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.cli.values import add_values, resolve
+from components.cli.values import add_values, resolve, size_of
 from pipelines.grammar import Commands
 
 
@@ -27,7 +27,7 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
 
     values, source = resolve(arguments)
     set_up_logging((values.get("runtime") or {}).get("log_level", "info"))
-    run = Run(arguments.recipe, arguments.size or "tiny", values, source, arguments.data, arguments.out)
+    run = Run(arguments.recipe, size_of(arguments), values, source, arguments.data, arguments.out)
     results = crossvalidate(run, arguments.folds, arguments.seeds)
     Console().print(results_table(results))
     return 0

@@ -1,6 +1,7 @@
 """`thaw pipeline compile|run`: the graph of a recipe as a file, or on this machine. Free of torch."""
 
 import argparse
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -36,6 +37,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from components.core.tracking.logs import redact, secrets_of
     from pipelines.commands import run_command
 
     values, _ = resolve(arguments)
@@ -48,5 +50,5 @@ def _run(arguments: argparse.Namespace) -> int:
             out.print(f"{stage}.{port}   {path}", soft_wrap=True, markup=False, highlight=False)
     if result.failure is not None:
         text = f"thaw: error: {result.failure.task} failed ({result.failure.exit_code}): {result.failure.reason}"
-        Console(stderr=True).print(text, soft_wrap=True, markup=False, highlight=False)
+        Console(stderr=True).print(redact(text, secrets_of(os.environ)), soft_wrap=True, markup=False, highlight=False)
     return result.exit_code

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from components.cli.values import add_values, configure, resolve
 from components.core.component import executor_output, flag
 from components.core.errors import BadInput, ThawError
 from components.core.stage import Stage, execute
-from components.core.tracking.logs import set_up_logging
+from components.core.tracking.logs import redact, secrets_of, set_up_logging
 
 
 def parser(program: str) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
@@ -84,7 +85,8 @@ def run_command(top: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         return handler(arguments)
     except ThawError as error:
         kind = "" if isinstance(error, BadInput) else f" ({type(error).__name__})"
-        print(f"thaw: error{kind}: {error}", file=sys.stderr)  # noqa: T201
+        text = redact(f"thaw: error{kind}: {error}", secrets_of(os.environ))
+        print(text, file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         print("thaw: interrupted; run the same command again to continue", file=sys.stderr)  # noqa: T201

@@ -72,6 +72,16 @@ def resolve(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return values, source
 
 
+def size_of(arguments: argparse.Namespace) -> str:
+    """What the values are called where results are listed: a size of the recipe's params file, or the file itself."""
+    if arguments.values is not None:
+        return "values"
+    if arguments.params is None:
+        return str(arguments.size or "tiny")
+    name = str(arguments.params.name)
+    return f"{name}, {arguments.size}" if arguments.size else name
+
+
 def _read(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if arguments.values is not None:
         try:
