@@ -32,7 +32,7 @@ class Checkpoints(Values):
     Attributes:
         store: Folder or `s3://bucket/prefix`; None keeps checkpoints beside the stage's output.
         every_steps: Optimiser steps between checkpoints; 0 saves at epoch ends only.
-        keep_last: Newest checkpoints kept besides the best one.
+        keep_last: Newest checkpoints kept. Each of them also holds the best weights so far.
         keep_every_epochs: Keep every n-th epoch's checkpoint too; 0 keeps none.
         lease_seconds: A writer that has not renewed its lease for so long is taken for dead.
     """
@@ -56,7 +56,8 @@ class Runtime(Values):
         tensorboard: Folder for TensorBoard logs; None writes none.
         allow_inexact: Continue a run in another environment, at the price of other last digits.
         restart: Discard unfinished and finished work of the stage and start over.
-        extend_epochs: Epochs to train beyond the configured ones; recorded as inexact in the model.
+        extend_epochs: Epochs to train beyond the configured ones, or beyond those after which patience ended them: a
+            run, finished or not, goes on from its last checkpoint. Recorded as inexact in the model.
         pushgateway: Address of a Pushgateway for the final outcome; None pushes nothing.
     """
 

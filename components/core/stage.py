@@ -73,11 +73,16 @@ class Stage(Generic[C, I, O]):
     run: Callable[[C, I, O], None]
 
     def identity(self, config: C, inputs: I) -> Identity:
-        """What decides the result of a run: installed code, used values and the inputs' content."""
-        used = config.used()
-        if config.runtime.extend_epochs:
-            used["runtime.extend_epochs"] = config.runtime.extend_epochs
-        return Identity(stage=self.name, code=digest_code(), config=used, inputs=_digests(inputs))
+        """What decides the result of a run: installed code, used values and the inputs' content.
+
+        Not the epochs that extend it: a run that is extended goes on, it does not become another one.
+        """
+        return Identity(stage=self.name, code=digest_code(), config=config.used(), inputs=_digests(inputs))
+
+    def record(self, config: C, inputs: I) -> dict[str, Any]:
+        """What a finished run is told by: its identity, and by how many epochs it was extended."""
+        extended = config.runtime.extend_epochs
+        return {**self.identity(config, inputs).dump(), **({"extended": extended} if extended else {})}
 
     def input_ports(self) -> list["Port"]:
         return _ports(self.inputs)
@@ -109,7 +114,7 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
         Temporary: There is no room left on the disk, or another process is making these outputs.
     """
     _check_inputs(stage, inputs)
-    record = stage.identity(config, inputs).dump()
+    record = stage.record(config, inputs)
     if not config.runtime.restart and is_finished(record, outputs):
         return False
     folder = _record_file(outputs).parent

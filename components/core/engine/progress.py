@@ -32,6 +32,7 @@ class Progress:
         micro_batch: Samples per micro-batch; smaller than configured after running out of memory.
         sums: Running sums of loss terms over the samples of the epoch under way.
         history: One row per finished epoch.
+        ended: Epochs after which patience ended the phase, before any extension; None where it has not.
     """
 
     def __init__(self, micro_batch: int) -> None:
@@ -45,7 +46,7 @@ class Progress:
         self.best: Validation | None = None
         self.latest: Validation | None = None
         self.averages = 0
-        self.stopped = False
+        self.ended: int | None = None
         self.scaler: dict[str, Any] = {}
 
     def add(self, terms: Mapping[str, float], samples: int) -> None:
@@ -81,9 +82,16 @@ class Progress:
                 return True
         return False
 
-    def is_stale(self, patience: int) -> bool:
-        """Have `patience` epochs gone by since the best one? Asked before the epoch under way is closed."""
-        return patience > 0 and self.best is not None and self.epoch - self.best.epoch >= patience
+    def end_if_stale(self, patience: int, planned: int) -> None:
+        """End the phase with the epoch under way if `patience` epochs have gone by since the best one.
+
+        Args:
+            patience: Epochs; 0 never ends a phase.
+            planned: Epochs configured. Those of an extension were asked for by number, and are trained.
+        """
+        stale = patience > 0 and self.best is not None and self.epoch - self.best.epoch >= patience
+        if stale and self.ended is None and self.epoch < planned:
+            self.ended = self.epoch + 1
 
     def dump(self) -> dict[str, Any]:
         """Plain values for a checkpoint's metadata."""

@@ -58,7 +58,6 @@ class PhaseRun:
         window = phase.batch_size * phase.accumulate
         self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
         self._progress = Progress(phase.batch_size)
-        self._epochs = job.phase.epochs + job.runtime.extend_epochs
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
 
     def _build(self) -> nn.Module:
@@ -79,6 +78,12 @@ class PhaseRun:
         return Trainee(self._model, optimizer, average, changing)
 
     @property
+    def _epochs(self) -> int:
+        """Epochs in all: those configured, or until patience ended them, and the extension."""
+        ended = self._progress.ended
+        return (self._job.phase.epochs if ended is None else ended) + self._job.runtime.extend_epochs
+
+    @property
     def _total_steps(self) -> int:
         return self._epochs * self._curriculum.steps_per_epoch
 
@@ -91,7 +96,7 @@ class PhaseRun:
         self._trainee.restore(found.groups, self._progress.averages)
         if self._device.scaler is not None and self._progress.scaler:
             self._device.scaler.load_state_dict(self._progress.scaler)
-        self._inexact.extend(found.inexact)
+        self._inexact = list(dict.fromkeys([*self._inexact, *found.inexact]))
         self._tracker.resumed(self._progress.step)
 
     def train(self, saver: Saver) -> None:
@@ -206,7 +211,7 @@ class PhaseRun:
             summary, decision = self._validate(features)
             if progress.consider(summary, job.task.monitor, decision):
                 self._trainee.remember_best()
-            progress.stopped = progress.is_stale(job.phase.patience)
+            progress.end_if_stale(job.phase.patience, job.phase.epochs)
         row = progress.finish_epoch(summary)
         self._tracker.validation(job.name, progress.epoch - 1, progress.step, row)
 
@@ -232,11 +237,12 @@ class PhaseRun:
             "finished": self._finished,
             "environment": self._device.fingerprint(),
             "inexact": self._inexact,
+            "extended": self._job.runtime.extend_epochs,
         }
 
     @property
     def _finished(self) -> bool:
-        return self._progress.stopped or self._progress.epoch >= self._epochs
+        return self._progress.epoch >= self._epochs
 
     def result(self) -> Result:
         """What the phase hands on."""

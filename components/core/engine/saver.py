@@ -18,7 +18,7 @@ from components.core.checkpoint.repository import Checkpoints
 from components.core.checkpoint.uploader import Uploader
 from components.core.engine.snapshot import Groups
 from components.core.engine.step import NonFinite
-from components.core.errors import Temporary
+from components.core.errors import BadInput, Temporary
 from components.core.identity import Identity, require_exact, require_same
 from components.core.runtime import Runtime
 from components.core.store import open_store
@@ -40,8 +40,9 @@ class Saver:
     """Owns the checkpoints of a run while it trains.
 
     On entry it takes the lease of the run's prefix; on exit it flushes what is under way and gives the lease
-    back. A checkpoint of other code, values or inputs stops the run if it is unfinished, and is discarded if
-    the run that wrote it had finished.
+    back. A checkpoint of other code, values or inputs, or of more epochs than configured and asked for, stops the
+    run if it is unfinished, and is discarded if the run that wrote it had finished. A run that is extended by more
+    epochs than before goes on.
     """
 
     def __init__(self, uri: str, runtime: Runtime, identity: Identity, tracker: Tracker) -> None:
@@ -86,11 +87,19 @@ class Saver:
         checkpoint = self._checkpoints.load_newest()
         if checkpoint is None:
             return None
-        if checkpoint.meta["finished"] and checkpoint.meta["identity"] != self._identity.dump():
+        extended = checkpoint.meta["extended"]
+        longer = extended > self._runtime.extend_epochs
+        if checkpoint.meta["finished"] and (longer or checkpoint.meta["identity"] != self._identity.dump()):
             log.info("%s holds a finished run of something else: starting anew", self._uri)
             self._checkpoints.clear()
             return None
         require_same(self._identity, checkpoint.meta["identity"], self._uri)
+        if longer:
+            raise BadInput(
+                f"the unfinished training is extended by {extended} epochs, this run by {self._runtime.extend_epochs}",
+                where=self._uri,
+                remedy=f"finish it with --extend-epochs {extended}, or --restart to discard it",
+            )
         allow = self._runtime.allow_inexact
         inexact = require_exact(environment, checkpoint.meta["environment"], allow)
         return Found(checkpoint.tensors, checkpoint.meta, [*checkpoint.meta["inexact"], *inexact])
