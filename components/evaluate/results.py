@@ -11,10 +11,16 @@ from components.core.metrics.summary import by_label, paired_difference, summari
 from components.evaluate.systems import System
 
 
-def metrics(systems: Sequence[System], headline: str, seed: int, draws: int) -> dict[str, Any]:
+def metrics(
+    systems: Sequence[System], models: Mapping[str, str], headline: str, seed: int, draws: int
+) -> dict[str, Any]:
     """Everything `metrics.json` holds.
 
+    Args:
+        models: Digest of the model by phase.
+
     Returns:
+        `models`: as given; the export compares it with what it ships.
         `systems`: Estimate by metric by system. `labels`: the same broken down by label. `differences`: paired
         differences of the headline between consecutive systems of the recipe, and of its last phase to every
         other system, on the samples where both are defined.
@@ -22,6 +28,7 @@ def metrics(systems: Sequence[System], headline: str, seed: int, draws: int) -> 
     named = {system.name: system for system in systems}
     return {
         "headline": headline,
+        "models": dict(models),
         "systems": {name: _estimates(system, seed, draws) for name, system in named.items()},
         "labels": {name: _by_label(system, seed, draws) for name, system in named.items()},
         "differences": _differences(named, headline, seed, draws),

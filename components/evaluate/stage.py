@@ -52,6 +52,7 @@ class Outputs:
 
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Judge, then write the numbers, the cases and the report."""
+    from components.core.checkpoint.model import read_record
     from components.core.data.dataset import Dataset
     from components.core.engine.training import fold_of
     from components.core.report.render import render
@@ -66,6 +67,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     values = config.evaluate
     identity = STAGE.identity(config, inputs)
     labels = RunLabels(config.recipe.name, STAGE.name, config.seed, fold_of(dataset))
+    models = {name: read_record(getattr(inputs, name))[1] for name in PHASES}
     with Tracker(config.runtime, labels) as tracker:
         judge = Judge(task, dataset, config.seed, config.runtime, values.batch_size, tracker)
         systems = [judge.untrained()]
@@ -74,7 +76,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
         if values.baselines:
             systems += judge.baselines()
             systems += judge.trained_baselines(identity, outputs.metrics.parent)
-        numbers = metrics(systems, task.headline, config.seed, values.draws)
+        numbers = metrics(systems, models, task.headline, config.seed, values.draws)
         outputs.metrics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         outputs.cases.write_text(cases_csv(systems), encoding="utf-8")
         report = tell(judge, systems, config.recipe.name, values, inputs.end_to_end, inputs.previous)

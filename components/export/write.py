@@ -1,23 +1,18 @@
 """What is the same in every recipe's bundle: weights, provenance, scores."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.codec import encode_tensors
-from components.core.checkpoint.model import require_trained_on
 from components.core.data.card import Card
 from components.core.data.dataset import Dataset
 from components.core.engine.device import make_deterministic
-from components.core.engine.snapshot import put
-from components.core.errors import BadInput
+from components.core.engine.snapshot import put_whole
 from components.core.export.bundle import RECIPE, WEIGHTS, close, installed, versions
+from components.export.origin import read_scores, require_origin
 from components.export.stage import Config, Inputs
 from components.export.values import Export
-
-SHIPPED = "end_to_end"
-"""The system of the evaluation that is shipped."""
 
 WARNING = "Not for diagnosis. Not a medical device."
 SPACING = "spacing"
@@ -34,12 +29,11 @@ def write_bundle(config: Config, inputs: Inputs, folder: Path) -> None:
     make_deterministic(config.runtime.threads)
     artifact = ModelArtifact.load(inputs.weights)
     dataset = Dataset.open(inputs.dataset)
-    _require_origin(artifact, dataset, config.seed, inputs)
-    scores = _scores(inputs.evaluation)
-    recipe = config.recipe.model_dump(mode="json")
+    require_origin(artifact, dataset, config, inputs)
+    scores = read_scores(inputs.evaluation, artifact)
     task = config.recipe.build()
     model = task.build_model(config.seed)
-    put(model, artifact.weights)
+    put_whole(model, artifact.weights, str(inputs.weights))
     own = task.export(model, dataset, artifact.meta.decision, config.export, folder)
     (folder / WEIGHTS).write_bytes(encode_tensors(model.state_dict()))
     provenance = {
@@ -49,19 +43,8 @@ def write_bundle(config: Config, inputs: Inputs, folder: Path) -> None:
         "phase": artifact.meta.phase,
         "data_digest": dataset.digest,
     }
+    recipe = config.recipe.model_dump(mode="python")
     close(folder, {**_about(config.export), **_data(dataset.card), **provenance, "eval_metrics": scores, **own}, recipe)
-
-
-def _require_origin(artifact: ModelArtifact, dataset: Dataset, seed: int, inputs: Inputs) -> None:
-    """The model must be of this dataset and seed: the metadata says so, and frozen parts are built from the seed."""
-    require_trained_on(artifact.meta, dataset.digest, inputs.weights)
-    trained = artifact.meta.extra.get("seed", seed)
-    if trained != seed:
-        raise BadInput(
-            f"the model was trained with seed {trained}, not {seed}",
-            where=str(inputs.weights),
-            remedy=f"export with --set seed={trained}",
-        )
 
 
 def _about(values: Export) -> dict[str, Any]:
@@ -93,26 +76,3 @@ def _data(card: Card) -> dict[str, Any]:
         "spacing": spacing or "pixel",
         "label_names": card.label_names,
     }
-
-
-def _scores(file: Path) -> dict[str, Any]:
-    """The shipped system's estimates on the test split, from `evaluate`.
-
-    Raises:
-        BadInput: The file does not hold them.
-    """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {
-            "headline": found["headline"],
-            "split": "test",
-            "views": ["identity"],
-            "metrics": found["systems"][SHIPPED],
-            "by_label": found["labels"][SHIPPED],
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"the evaluation does not tell the scores of {SHIPPED}: {error!r}",
-            where=str(file),
-            remedy="give metrics.json of `thaw evaluate`",
-        ) from error

@@ -101,7 +101,6 @@ class Project:
             progress=False,
         )
         self.evaluation = folder / "metrics.json"
-        self.evaluation.write_text(json.dumps(EVALUATION), encoding="utf-8")
 
     @property
     def dataset(self) -> Dataset:
@@ -121,7 +120,8 @@ class Project:
             extra={"seed": SEED},
         )
         folder = self.folder / "model"
-        ModelArtifact.save(folder, dict(model.state_dict()), None, meta)
+        digest = ModelArtifact.save(folder, dict(model.state_dict()), None, meta)
+        self.evaluation.write_text(json.dumps({**EVALUATION, "models": {"end_to_end": digest}}), encoding="utf-8")
         return Inputs(self.folder / "dataset", folder, self.evaluation)
 
 

@@ -1,8 +1,10 @@
 """The stage on a tiny model: what is written, that it says what the model says, and that it refuses what differs."""
 
+import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from components.core.errors import BadInput
 from components.core.export.bundle import Bundle
 from components.core.export.parity import ParityError
 from components.core.models import clip, sam
+from components.core.models.clip_config import LocalClip
+from components.core.models.sam_config import CheckpointSam
 from components.export.stage import STAGE, Outputs
 from components.export.values import Export
 from components.recipes.freqmedclip import export as recipe_export
 from components.recipes.freqmedclip.data import prompts_of, samples
 from components.recipes.freqmedclip.predictor import FreqMedClipPredictor
+from components.recipes.freqmedclip.recipe import FreqMedClip
+from components.recipes.freqmedclip.task import FreqMedClipTask
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -194,6 +200,48 @@ def test_inputs_that_do_not_belong_together_are_refused(project: Project, tmp_pa
     empty.write_text("{}", encoding="utf-8")
     with pytest.raises(BadInput, match="does not tell the scores"):
         STAGE.run(config(recipe()), type(inputs)(inputs.dataset, inputs.weights, empty), Outputs(tmp_path / "bundle"))
+
+
+def test_a_model_of_another_recipe_is_refused(project: Project, tmp_path: Path) -> None:
+    inputs = project.train(recipe(), "saliency")
+    for other, key in ((recipe(alpha=0.2), "model.alpha"), (recipe(injection={"kind": "early", "block": 0}), "block")):
+        with pytest.raises(BadInput, match="other values of the recipe") as caught:
+            STAGE.run(config(other), inputs, Outputs(tmp_path / "bundle"))
+        assert key in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluation_of_another_model_is_refused(project: Project, tmp_path: Path) -> None:
+    inputs = project.train(recipe(), "saliency")
+    judged = json.loads(inputs.evaluation.read_text(encoding="utf-8"))
+    other = tmp_path / "metrics.json"
+    other.write_text(json.dumps({**judged, "models": {"end_to_end": "0" * 64}}), encoding="utf-8")
+    with pytest.raises(BadInput, match="judged another model"):
+        STAGE.run(config(recipe()), replace(inputs, evaluation=other), Outputs(tmp_path / "bundle"))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_bundle_carries_no_path_of_the_machine(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pretrained weights come from files; elsewhere, and after they have moved, only their names say something."""
+    own = recipe().model
+    monkeypatch.setattr(LocalClip, "build", lambda _, size: own.clip.build(size))
+    monkeypatch.setattr(CheckpointSam, "build", lambda _: own.sam.build())
+    monkeypatch.setattr(FreqMedClipTask, "export", lambda *_: {"prompts": []})
+
+    def stored(below: str) -> FreqMedClip:
+        clip_at = {"kind": "local", "folder": tmp_path / below / "biomedclip"}
+        return recipe(clip=clip_at, sam={"kind": "checkpoint", "file": tmp_path / below / "sam.pth"})
+
+    inputs = project.train(stored("before"), "saliency")
+    STAGE.run(config(stored("moved")), inputs, Outputs(tmp_path / "bundle"))
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert bundle.recipe["model"]["sam"]["file"] == "sam.pth"
+    assert bundle.recipe["model"]["clip"] == {"kind": "local", "folder": "biomedclip", "weights": None}
+    FreqMedClip.model_validate(dict(bundle.recipe))
+    for name in ("recipe.json", "metadata.json"):
+        assert str(tmp_path) not in (bundle.folder / name).read_text(encoding="utf-8")
 
 
 def test_sam_is_fed_as_it_was_trained() -> None:

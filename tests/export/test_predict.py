@@ -10,7 +10,7 @@ from bundles import PROMPT
 from PIL import Image
 
 from components.core.errors import BadInput
-from components.core.export.bundle import Bundle, finite
+from components.core.export.bundle import Bundle, portable
 from pipelines.commands_predict import predict_command
 
 
@@ -97,7 +97,7 @@ def test_a_recipe_of_another_version_is_named(bundle: Path, picture: Path, tmp_p
 
 
 def test_numbers_that_are_not_finite_become_null() -> None:
-    assert finite({"a": [float("nan"), 1.5], "b": {"c": float("-inf")}, 3: True}) == {
+    assert portable({"a": [float("nan"), 1.5], "b": {"c": float("-inf")}, 3: True}) == {
         "a": [None, 1.5],
         "b": {"c": None},
         "3": True,

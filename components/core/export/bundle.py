@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from components.core.checkpoint.document import LIMIT
@@ -79,22 +79,28 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Plain values as readable JSON; numbers that are not finite become null."""
-    text = json.dumps(finite(values), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    """Values as readable JSON that can leave this machine."""
+    text = json.dumps(portable(values), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def finite(values: Any) -> Any:
-    """The same values with None for NaN and infinities."""
+def portable(values: Any) -> Any:
+    """The same values for another machine: None for NaN and infinities, and of paths the names alone."""
     if isinstance(values, Mapping):
-        return {str(key): finite(value) for key, value in values.items()}
+        return {str(key): portable(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
-        return [finite(value) for value in values]
+        return [portable(value) for value in values]
+    if isinstance(values, PurePath):
+        return values.name
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def close(folder: Path, metadata: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
-    """Write the recipe's values, then the metadata with the digest of every file: what makes a folder a bundle."""
+    """Write the recipe's values, then the metadata with the digest of every file: what makes a folder a bundle.
+
+    Args:
+        recipe: Its values, paths as `Path`: of those only the names are written.
+    """
     write_json(folder / RECIPE, recipe)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests = {path.relative_to(folder).as_posix(): digest_path(path) for path in files}
