@@ -16,7 +16,7 @@ from components.core.engine.features import FrozenFeatures, Views
 from components.core.engine.groups import owners
 from components.core.engine.job import Job
 from components.core.engine.run import train
-from components.core.engine.snapshot import put
+from components.core.engine.snapshot import put_whole
 from components.core.engine.task import Examples
 from components.core.engine.training import checkpoint_store
 from components.core.engine.validate import in_order
@@ -94,7 +94,7 @@ class Judge:
             job = Job(task, phase, name, self.seed, self.runtime, self.dataset, None, own, store)
             result = train(job, self.tracker)
             model = task.build_model(self.seed)
-            put(model, result.weights)
+            put_whole(model, result.weights, name)
             yield System(name, self._predict(task, model, result.decision, shown=set()), result.history)
 
     def _artifact(self, folder: Path) -> ModelArtifact:
@@ -105,7 +105,7 @@ class Judge:
 
     def _loaded(self, task: RecipeTask, artifact: ModelArtifact) -> nn.Module:
         model = task.build_model(self.seed)
-        put(model, artifact.weights)
+        put_whole(model, artifact.weights, f"model of the phase {artifact.meta.phase}")
         return model
 
     @torch.no_grad()

@@ -20,7 +20,7 @@ from components.core.engine.order import Curriculum
 from components.core.engine.progress import Progress
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, warmup_length
-from components.core.engine.snapshot import Trainee, put, restore_optimizer
+from components.core.engine.snapshot import Trainee, put, put_whole, restore_optimizer
 from components.core.engine.step import Stepper, StepResult
 from components.core.engine.validate import validate
 from components.core.tracking.tracker import Tracker
@@ -63,7 +63,7 @@ class PhaseRun:
     def _build(self) -> nn.Module:
         model = self._job.task.build_model(self._job.seed)
         if self._job.start is not None:
-            put(model, self._job.start.weights)
+            put_whole(model, self._job.start.weights, f"model of the phase {self._job.start.meta.phase}")
         return model
 
     def _make_trainee(self) -> Trainee:

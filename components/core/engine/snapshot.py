@@ -7,9 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from components.core.engine.ema import WeightAverage
+from components.core.errors import BadInput
 
 Groups = dict[str, dict[str, Tensor]]
 """Tensors by name, by group: one content-addressed blob per group."""
+
+SHOWN = 3
+"""Tensors named where weights do not fit; the others are counted."""
 
 
 @dataclass
@@ -56,9 +60,50 @@ class Trainee:
         self.best = dict(groups["best"]) if "best" in groups else None
 
 
+def put_whole(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+    """Copy all of a finished model's weights into a model of the same architecture.
+
+    Args:
+        weights: By name: exactly those of `model.state_dict()`, each of the same shape.
+        where: What the weights are of, for the error.
+
+    Raises:
+        BadInput: Naming the tensors that are missing, unexpected or of another shape. The model is as it was.
+    """
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in weights.items()}
+    problems = {
+        "missing": sorted(set(wanted) - set(given)),
+        "not in the model": sorted(set(given) - set(wanted)),
+        "of another shape": [
+            f"{name} {list(given[name])} for {list(wanted[name])}"
+            for name in sorted(set(wanted) & set(given))
+            if given[name] != wanted[name]
+        ],
+    }
+    if any(problems.values()):
+        lines = [f"    {_few(names)}: {kind}" for kind, names in problems.items() if names]
+        raise BadInput(
+            "the weights are not those of this model:\n" + "\n".join(lines),
+            where=where,
+            remedy="use the values of recipe.model that they were trained with, or train again with these",
+        )
+    put(model, weights)
+
+
+def _few(names: list[str]) -> str:
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
 @torch.no_grad()
 def put(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Copy tensors into a model by name. Every name must exist, with its shape."""
+    """Copy tensors into a model by name: any of its tensors, as a checkpoint of the same run holds them.
+
+    Raises:
+        KeyError: The model has no tensor of a name.
+        ValueError: A tensor has another shape.
+    """
     tensors = _tensors(model)
     for name, value in values.items():
         if tensors[name].shape != value.shape:
