@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import BadInput
 from components.core.tracking.history import History, read_history
 
 
@@ -71,9 +70,18 @@ def test_values_that_are_not_finite_become_null(tmp_path: Path) -> None:
     assert read_history(history.path)[0]["losses"] == {"seg": None, "hinge": None}
 
 
-@pytest.mark.parametrize("line", ["not json", "[1]", '{"kind":"step"}', '{"kind":"step","step":"1"}'])
-def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
+DAMAGED = [b"not json", b"[1]", b'{"kind":"step"}', b'{"kind":"step","step":"1"}', b'{"step":1}', b"\x00\xff\n"]
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_line_and_what_follows_it_are_dropped_and_said(
+    tmp_path: Path, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "history.jsonl"
-    path.write_text('{"kind":"step","step":1}\n' + line + "\n")
-    with pytest.raises(BadInput, match="line 2"):
-        History(path).resume(1)
+    path.write_bytes(b'{"kind":"step","step":1}\n' + line + b'\n{"kind":"step","step":2}\n')
+    history = History(path)
+    history.resume(2)
+    history.append({"kind": "step", "step": 3})
+    history.close()
+    assert [found["step"] for found in read_history(path)] == [1, 3]
+    assert "history.jsonl is damaged or cut short at line 2" in caplog.text

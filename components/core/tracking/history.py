@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import BadInput
-
 log = logging.getLogger(__name__)
 
 
@@ -29,10 +27,9 @@ class History:
         self._kept: set[tuple[Any, Any]] = set()
 
     def resume(self, step: int) -> None:
-        """Drop the rows after `step`, and a last line that a kill cut short.
+        """Drop the rows after `step`, and what is damaged: a line that is no row, and all after it.
 
-        Raises:
-            BadInput: A line in the middle of the file is not JSON.
+        The history is what people look at; no result depends on it, so the damage is logged and stops nothing.
         """
         self.close()
         rows = [row for row in read_history(self.path) if row["step"] <= step] if self.path.exists() else []
@@ -65,25 +62,25 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a history; an unfinished last line is left out.
+    """Read the rows of a history up to the first line that is none, which is logged: it was cut short or damaged."""
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        row = _parse(line)
+        if row is None:
+            log.warning("%s is damaged or cut short at line %d: left out from there on", path, number)
+            break
+        rows.append(row)
+    return rows
 
-    Raises:
-        BadInput: A line other than the last is not a JSON object with a step.
-    """
-    *lines, rest = path.read_text(encoding="utf-8").split("\n")
-    if rest:
-        log.warning("left out the unfinished last line of %s", path)
-    return [_parse(line, number, path) for number, line in enumerate(lines, start=1)]
 
-
-def _parse(line: str, number: int, path: Path) -> dict[str, Any]:
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """The row of a whole line; None where it is none."""
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        row = None
-    if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-        raise BadInput("not a row of a history", where=f"{path}, line {number}", remedy="restart the stage: --restart")
-    return row
+        row = json.loads(line.decode())
+    except ValueError:
+        return None
+    whole = line.endswith(b"\n") and isinstance(row, dict) and isinstance(row.get("step"), int) and "kind" in row
+    return row if whole else None
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[Any, Any]:
