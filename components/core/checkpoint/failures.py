@@ -60,5 +60,6 @@ def refuse_failed(store: Store, digest: str) -> None:
         raise BadInput(
             f"this very run has failed before, for good: {failure.reason}",
             where=f"{store.uri}/{KEY}",
-            remedy="correct the cause; a changed configuration or input is a new run, --restart tries this one again",
+            remedy="correct the cause; with another configuration or input it is another run, which takes --restart or"
+            " another output; --restart also tries this very run again",
         )

@@ -112,11 +112,12 @@ class PhaseRun:
         self._announce(sum(kept.nbytes for kept in features.values()))
         self._tracker.begin(job.name, self._total_steps, progress.step)
         while not self._finished:
-            for _ in self.steps(stepper, features["train"]):
+            for _ in saver.judging(self.steps(stepper, features["train"])):
                 if saver.due(progress.step):
                     saver.save(progress.step, self._trainee.capture(), self._meta())
                 saver.stop_if_asked(progress.step, self._trainee.capture, self._meta)
-            self._close_epoch(features["val"])
+            with saver.judged():
+                self._close_epoch(features["val"])
             saver.save(progress.step, self._trainee.capture(), self._meta(), epoch=progress.epoch)
 
     def _announce(self, cache_bytes: int) -> None:

@@ -4,11 +4,11 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -17,12 +17,14 @@ from components.core.checkpoint.lease import hold
 from components.core.checkpoint.repository import Checkpoints
 from components.core.checkpoint.uploader import Uploader
 from components.core.engine.snapshot import Groups
-from components.core.engine.step import NonFinite
+from components.core.engine.step import NonFinite, OutOfMemory
 from components.core.errors import BadInput, Temporary
 from components.core.identity import Identity, require_exact, require_same
 from components.core.runtime import Runtime
 from components.core.store import open_store
 from components.core.tracking.tracker import Tracker
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Found:
 class Saver:
     """Owns the checkpoints of a run while it trains.
 
-    On entry it takes the lease of the run's prefix; on exit it flushes what is under way and gives the lease
+    On entry it takes the lease of the run's prefix and claims it, which tries a write; on exit it flushes what is under way and gives the lease
     back. A checkpoint of other code, values or inputs, or of more epochs than configured and asked for, stops the
     run if it is unfinished, and is discarded if the run that wrote it had finished. A run that is extended by more
     epochs than before goes on.
@@ -52,6 +54,7 @@ class Saver:
         self._tracker = tracker
         self._store = open_store(uri)
         self._asked = threading.Event()
+        self._permanent: BaseException | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> "Saver":
@@ -61,6 +64,7 @@ class Saver:
             self._checkpoints = Checkpoints(
                 self._store, keep_last=settings.keep_last, lease=lease, on_saved=self._tracker.checkpoint_saved
             )
+            self._checkpoints.claim()  # now, not at the first checkpoint: a store that takes no writes is told at once
             self._uploader = stack.enter_context(Uploader(self._checkpoints))
             if threading.current_thread() is threading.main_thread():
                 stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, self._ask))
@@ -73,10 +77,29 @@ class Saver:
         try:
             if isinstance(error, NonFinite):
                 self._tracker.nonfinite()
+            if error is not None and error is self._permanent:
                 self._uploader.flush()
                 self._checkpoints.mark_failed(self._identity.digest, str(error))
         finally:
             self._open.__exit__(kind, error, trace)
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Training itself, which is a function of the run's identity: what it refuses, it refuses again.
+
+        Such an error is recorded when the checkpoints close, so that a retry of the same run stops at once. Errors of
+        the store belong outside: they depend on the place, and so does another writer (`Conflict`).
+        """
+        try:
+            yield
+        except (NonFinite, OutOfMemory, BadInput) as error:
+            self._permanent = error
+            raise
+
+    def judging(self, steps: Iterator[T]) -> Iterator[T]:
+        """The same for an iterator: its own errors, not those of the loop over it."""
+        with self.judged():
+            yield from steps
 
     def newest(self, environment: Mapping[str, str]) -> Found | None:
         """The checkpoint to continue from, after making sure that it is this run's."""

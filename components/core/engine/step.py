@@ -13,7 +13,10 @@ from components.core.engine.order import step_seed
 from components.core.engine.task import Batch, Features, Objective, Task
 from components.core.errors import ThawError
 
-REMEDY = "look at these samples; lower the learning rate or use precision: fp32. The last checkpoint is good"
+REMEDY = (
+    "look at these samples, or use a lower learning rate or precision: fp32, which is another run:"
+    " give it --restart or another output"
+)
 
 log = logging.getLogger(__name__)
 
