@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from components.core.metrics.summary import by_label, summarise_scores
@@ -24,7 +25,7 @@ def tell(
     """
     shipped = next(system for system in systems if system.name == PHASES[-1])
     worst = _worst(shipped.cases, judge.task.headline, values.pictures)
-    painted = {case.id: case for case in judge.pictures(model, set(worst))}
+    painted = {case.id: case.pictures for case in judge.pictures(model, worst)}
     card = judge.dataset.card
     scores = [case.scores for case in shipped.cases]
     groups = [case.group for case in shipped.cases]
@@ -35,7 +36,7 @@ def tell(
         headline=judge.task.headline,
         systems=[_summary(system, judge.seed, values.draws) for system in systems],
         curves=list(_curves(systems, judge.task.monitor)),
-        cases=[painted.get(case.id, case) for case in shipped.cases],
+        cases=[replace(case, pictures=painted.get(case.id, {})) for case in shipped.cases],
         by_label=by_label(scores, labels, groups, judge.seed, values.draws),
         previous=_previous(previous, shipped, judge.seed),
         synthetic=card.synthetic,

@@ -1,6 +1,6 @@
 """What is judged: the model before and after every phase, and the yardsticks beside it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,31 +56,32 @@ class Judge:
 
     def untrained(self) -> System:
         """The model as the recipe builds it."""
-        return System(UNTRAINED, self._predict(self.task, self.task.build_model(self.seed), {}, shown=set()), [])
+        return System(UNTRAINED, self._predict(self.task, self.task.build_model(self.seed), {}), [])
 
     def phase(self, name: str, folder: Path) -> System:
         """A finished phase's model."""
         artifact = self._artifact(folder)
-        cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown=set())
+        cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision)
         return System(name, cases, artifact.meta.history)
 
     def controls(self, name: str, folder: Path) -> Iterator[System]:
         """A finished phase's model on the test samples asked wrongly on purpose."""
         artifact = self._artifact(folder)
+        model = self._loaded(self.task, artifact)
         for control, examples in self.task.controls(self.dataset).items():
-            model = self._loaded(self.task, artifact)
-            cases = self._predict(self.task, model, artifact.meta.decision, shown=set(), examples=examples)
+            cases = self._predict(self.task, model, artifact.meta.decision, examples)
             yield System(f"{name} ({control})", cases, [])
 
-    def pictures(self, folder: Path, shown: set[str]) -> list[CasePrediction]:
-        """Predictions of a finished phase for some samples, with pictures."""
+    def pictures(self, folder: Path, shown: Collection[str]) -> list[CasePrediction]:
+        """Predictions of a finished phase for some samples, with pictures; no other sample is predicted again."""
         artifact = self._artifact(folder)
-        found = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown)
-        return [case for case in found if case.id in shown]
+        if not shown:
+            return []
+        return self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision, shown=shown)
 
     def baselines(self) -> Iterator[System]:
         """The recipe's yardsticks that need no training loop."""
-        for baseline in self.task.baselines(self.seed):
+        for baseline in self.task.baselines(self.seed, str(Device(self.runtime).device)):
             self.tracker.message(f"baseline {baseline.name}")
             yield System(baseline.name, baseline.predict(self.dataset), [])
 
@@ -95,7 +96,7 @@ class Judge:
             result = train(job, self.tracker)
             model = task.build_model(self.seed)
             put_whole(model, result.weights, name)
-            yield System(name, self._predict(task, model, result.decision, shown=set()), result.history)
+            yield System(name, self._predict(task, model, result.decision), result.history)
 
     def _artifact(self, folder: Path) -> ModelArtifact:
         """A phase's model. Raises BadInput where it was trained on another dataset than it is judged on."""
@@ -114,10 +115,15 @@ class Judge:
         task: RecipeTask,
         model: nn.Module,
         decision: Mapping[str, str],
-        shown: set[str],
         examples: Examples | None = None,
+        shown: Collection[str] | None = None,
     ) -> list[CasePrediction]:
-        """Test predictions; every layer is frozen here, so what phases share is computed once for all of them."""
+        """Test predictions; every layer is frozen here, so what phases share is computed once for all of them.
+
+        Args:
+            examples: None takes the test split's own.
+            shown: The samples to predict, with pictures; None takes all of them, without.
+        """
         device = Device(self.runtime)
         device.place(model).eval()
         examples = examples or task.examples(self.dataset, "test")
@@ -128,14 +134,15 @@ class Judge:
         views = Views.identity(examples.sources)
         features = FrozenFeatures(model, owners(model, parts), prefixes, examples, views, cache, device)
         cases = []
+        rows = None if shown is None else [row for row, sample in enumerate(examples.ids) if sample in shown]
         for batch, found in in_order(
-            examples, features, task.fields(losses), self.batch_size, self.runtime.workers, device
+            examples, features, task.fields(losses), self.batch_size, self.runtime.workers, device, rows
         ):
             with device.autocast():
                 predicted = {name: value.float().cpu() for name, value in task.predict(model, batch, found).items()}
             for place, row in enumerate(batch["row"].tolist()):
                 sample = examples.ids[int(row)]
                 one = {name: value[place] for name, value in predicted.items()}
-                cases.append(task.score(self.dataset, sample, one, decision, pictures=sample in shown))
+                cases.append(task.score(self.dataset, sample, one, decision, pictures=shown is not None))
             self.tracker.heartbeat()
         return cases

@@ -154,8 +154,13 @@ class RecipeTask(Task, Protocol):
         A trained model that does as well on them does not use what it was asked.
         """
 
-    def baselines(self, seed: int) -> Sequence[Baseline]:
-        """Yardsticks that need no training loop."""
+    def baselines(self, seed: int, device: str) -> Sequence[Baseline]:
+        """Yardsticks that need no training loop.
+
+        Args:
+            seed: Of whatever is random in them.
+            device: Where those with a model compute, as torch names it.
+        """
 
     def trained_baselines(self, dataset: "Dataset") -> "Mapping[str, tuple[RecipeTask, Phase]]":
         """Yardsticks that the engine trains on the same split (a supervised U-Net, for example)."""

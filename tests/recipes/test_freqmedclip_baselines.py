@@ -12,6 +12,7 @@ from judging import MODEL, ONE, TWO, drawn, square, synthetic, task
 from components.core.baselines.otsu import Otsu
 from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
+from components.core.models.clip_config import ClipConfig, UntrainedClip
 from components.recipes.contract import Baseline, CasePrediction
 from components.recipes.freqmedclip.baselines import (
     M2ibZeroShot,
@@ -41,8 +42,18 @@ def two_places(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def named(dataset: Dataset, name: str, config: ModelConfig = MODEL, seed: int = 0, batch: int = 4) -> Baseline:
-    found = yardsticks(BaselinesConfig(m2ib_batch=batch), config, seed)
+    found = yardsticks(BaselinesConfig(m2ib_batch=batch), config, seed, "cpu")
     return next(one for one in found if one.name == name)
+
+
+def test_m2ib_computes_on_the_device_of_the_stage() -> None:
+    assert [one.device for one in task().baselines(0, "cuda:1") if isinstance(one, M2ibZeroShot)] == ["cuda:1"]
+
+
+@pytest.mark.parametrize("clip", [MODEL.clip, UntrainedClip()])
+def test_m2ib_on_random_weights_says_so(clip: ClipConfig) -> None:
+    model = MODEL.model_copy(update={"clip": clip})
+    assert M2IB in [one.name for one in yardsticks(BaselinesConfig(), model, seed=0, device="cpu")]
 
 
 def mean(cases: Sequence[CasePrediction], metric: str = "dice", target: str = "") -> float:
@@ -50,14 +61,14 @@ def mean(cases: Sequence[CasePrediction], metric: str = "dice", target: str = ""
 
 
 def test_the_configured_yardsticks_judge_every_test_sample(made_up: Dataset) -> None:
-    found = yardsticks(BaselinesConfig(), MODEL, seed=0)
+    found = yardsticks(BaselinesConfig(), MODEL, seed=0, device="cpu")
     assert [one.name for one in found] == ["all_foreground", "constant_mask", "otsu", M2IB]
     ids = task().examples(made_up, "test").ids
     for one in found:
         assert [case.id for case in one.predict(made_up)] == ids
     fewer = BaselinesConfig(names=("otsu", "all_foreground"))
-    assert [one.name for one in yardsticks(fewer, MODEL, seed=0)] == ["otsu", "all_foreground"]
-    assert yardsticks(BaselinesConfig(names=()), MODEL, seed=0) == []
+    assert [one.name for one in yardsticks(fewer, MODEL, seed=0, device="cpu")] == ["otsu", "all_foreground"]
+    assert yardsticks(BaselinesConfig(names=()), MODEL, seed=0, device="cpu") == []
 
 
 def test_all_foreground_scores_what_areas_say(made_up: Dataset) -> None:

@@ -121,7 +121,7 @@ def test_it_is_judged_like_the_model_and_not_exported(places: Dataset, unet: Une
     found = unet.score(places, sample, {"unet": torch.from_numpy(truth).float()}, {}, pictures=True)
     assert found.scores[unet.headline] == found.scores["prompt_box_iou"] == 1.0
     assert "prediction" in found.pictures
-    assert unet.baselines(0) == ()
+    assert unet.baselines(0, "cpu") == ()
     assert unet.trained_baselines(places) == {}
     with pytest.raises(BadInput, match="not exported"):
         unet.export(unet.build_model(0), places, {}, Policy(), tmp_path)

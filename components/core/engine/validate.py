@@ -1,6 +1,6 @@
 """Measuring a model on the identity views of a split, in row order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -14,11 +14,23 @@ from components.core.engine.task import Batch, Examples, Features, Task
 
 
 def in_order(
-    examples: Examples, features: FrozenFeatures, fields: frozenset[str], batch_size: int, workers: int, device: Device
+    examples: Examples,
+    features: FrozenFeatures,
+    fields: frozenset[str],
+    batch_size: int,
+    workers: int,
+    device: Device,
+    rows: Sequence[int] | None = None,
 ) -> Iterator[tuple[Batch, Features]]:
-    """Every sample once, as it is: (batch, features) on the device."""
-    rows = range(len(examples.ids))
-    draws = (Draw(rows[i : i + batch_size], [()] * len(rows[i : i + batch_size])) for i in rows[::batch_size])
+    """Every sample once, as it is: (batch, features) on the device.
+
+    Args:
+        rows: The samples; None takes all of them.
+    """
+    rows = range(len(examples.ids)) if rows is None else rows
+    draws = (
+        Draw(rows[i : i + batch_size], [()] * len(rows[i : i + batch_size])) for i in range(0, len(rows), batch_size)
+    )
     for draw, batch in load_ahead(examples, draws, fields | features.fields, workers):
         yield device.move(batch), features.of(batch, [0] * len(draw.rows))
 

@@ -17,7 +17,7 @@ from components.core.baselines import constant_mask, otsu
 from components.core.baselines.all_foreground import AllForeground
 from components.core.data.dataset import Dataset
 from components.core.models.clip import ClipTower, normalise
-from components.core.models.clip_config import TinyClip
+from components.core.models.clip_config import TinyClip, UntrainedClip
 from components.recipes.contract import Baseline, CasePrediction
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.data import Sample, prompts_of, samples
@@ -166,7 +166,7 @@ def yardsticks(
     config: BaselinesConfig,
     model: ModelConfig,
     seed: int,
-    device: str = "cpu",
+    device: str,
 ) -> list[Baseline]:
     """The yardsticks that the configuration names, in its order.
 
@@ -181,7 +181,7 @@ def yardsticks(
         "otsu": fit_otsu,
     }
     zero_shot = M2ibZeroShot(
-        name=M2IB + (NO_MEANING if isinstance(model.clip, TinyClip) else ""),
+        name=M2IB + (NO_MEANING if isinstance(model.clip, TinyClip | UntrainedClip) else ""),
         build=lambda: untrained_clip(model, seed),
         config=model.m2ib,
         prompting=model.prompting,

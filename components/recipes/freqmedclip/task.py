@@ -229,9 +229,9 @@ class FreqMedClipTask:
         """Judge one sample at native resolution."""
         return score(dataset, sample, predicted, decision, prompting=self.config.prompting, pictures=pictures)
 
-    def baselines(self, seed: int) -> Sequence[Baseline]:
+    def baselines(self, seed: int, device: str) -> Sequence[Baseline]:
         """The yardsticks that need no training loop."""
-        return yardsticks(self._baselines, self.config, seed)
+        return yardsticks(self._baselines, self.config, seed, device)
 
     def trained_baselines(self, dataset: Dataset) -> Mapping[str, tuple[RecipeTask, Phase]]:
         """The supervised U-Net."""

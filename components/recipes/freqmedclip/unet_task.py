@@ -169,7 +169,7 @@ class UnetTask:
         """None: it is asked for a channel, not by a text."""
         return {}
 
-    def baselines(self, seed: int) -> Sequence[Baseline]:
+    def baselines(self, seed: int, device: str) -> Sequence[Baseline]:
         """None: it is one itself."""
         return ()
 
