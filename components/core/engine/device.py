@@ -2,7 +2,9 @@
 
 import os
 import platform
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -13,6 +15,16 @@ from torch import Tensor, nn
 from components.core.engine.task import Batch
 from components.core.errors import BadInput
 from components.core.runtime import Runtime
+
+PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "timm",
+    "open_clip_torch",
+    "segment-anything",
+    "accelerate",
+)
+"""What decodes, augments and evaluates samples, by the names of distributions."""
 
 PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
@@ -72,7 +84,18 @@ class Device:
             "threads": str(torch.get_num_threads()),
             "torch": torch.__version__,
             "world_size": str(self.accelerator.num_processes),
+            **versions(),
         }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what computes beside torch: Python, and the installed ones of PACKAGES by name."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def make_deterministic(threads: int) -> None:
