@@ -120,7 +120,10 @@ class FeatureCache:
         return self._evict(self.entries(), keep_bytes)
 
     def _evict(self, entries: list[CachedKey], keep_bytes: int) -> int:
-        """Keys that another process is using are passed over: waiting for it could be waiting for ever."""
+        """Keys that another process is opening or filling at this moment are passed over, not waited for.
+
+        What a process has opened may go: its banks are mapped, and a map outlives its file.
+        """
         total = sum(entry.bytes for entry in entries)
         freed = 0
         for entry in entries:
@@ -130,7 +133,7 @@ class FeatureCache:
                 with FileLock(self._lock_file(entry.key), timeout=0):
                     shutil.rmtree(self.settings.dir / entry.key)
             except Timeout:
-                log.info("cached features %s are in use: kept", entry.key)
+                log.info("cached features %s are being opened or filled: kept", entry.key)
             else:
                 freed += entry.bytes
         return freed
