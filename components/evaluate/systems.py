@@ -132,7 +132,9 @@ class Judge:
         prefixes = task.prefixes(model, examples, frozenset(parts), losses)
         cache = FeatureCache(self.runtime.cache) if self.runtime.cache.enabled else None
         views = Views.identity(examples.sources)
-        features = FrozenFeatures(model, owners(model, parts), prefixes, examples, views, cache, device)
+        features = FrozenFeatures(
+            model, owners(model, parts), prefixes, examples, views, cache, device, heartbeat=self.tracker.heartbeat
+        )
         cases = []
         rows = None if shown is None else [row for row, sample in enumerate(examples.ids) if sample in shown]
         for batch, found in in_order(

@@ -12,11 +12,14 @@ class WeightAverage:
 
     The warm-up of the decay lets the average follow the weights in the first steps. Frozen parameters need
     no shadow, and buffers are used as they are.
+
+    Args:
+        updates: Steps that earlier phases have done of the warm-up (t at the start).
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float, updates: int = 0) -> None:
         self.decay = decay
-        self.updates = 0
+        self.updates = updates
         self._parameters = dict(parameters)
         self.shadow = {name: value.detach().clone() for name, value in parameters.items()}
 

@@ -30,6 +30,10 @@ def every_prefix(_: Prefix) -> bool:
     return True
 
 
+def silent() -> None:
+    """Tell nobody."""
+
+
 def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
     """sha256 over names, types, shapes and bytes of tensors."""
     hasher = hashlib.sha256()
@@ -82,6 +86,7 @@ class FrozenFeatures:
         views: The (source, view) pairs to keep; None where every epoch draws fresh ones, so nothing can be kept.
         cache: None switches caching off: every prefix is then computed in every step.
         keep: Which prefixes the cache may keep; benchmarks leave some out.
+        heartbeat: Called after every evaluation while the cache is filled, which may take hours.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class FrozenFeatures:
         cache: FeatureCache | None,
         device: Device,
         keep: Keep = every_prefix,
+        heartbeat: Callable[[], None] = silent,
     ) -> None:
         self._model = model
         self._owned = owned
@@ -103,6 +109,7 @@ class FrozenFeatures:
         self._device = device
         self._prefixes = prefixes
         self._keep = keep
+        self._heartbeat = heartbeat
         self._banks: dict[str, Bank] = {}
         self._fill()
         kept = set(self._banks)
@@ -180,6 +187,7 @@ class FrozenFeatures:
         for first in range(start, stop, FILL_BATCH):
             last = min(first + FILL_BATCH, stop)
             pieces.append(self._compute(prefix, self._load(prefix, range(first, last))).cpu())
+            self._heartbeat()
         return torch.cat(pieces)
 
     def _load(self, prefix: Prefix, items: range) -> Batch:

@@ -44,6 +44,7 @@ class Result:
         optimizer: Optimiser state, where the hand-over keeps it.
         history: One row per epoch.
         summary: Validation metrics of the weights that are handed on.
+        averages: Updates of the weight average, where the hand-over keeps the optimiser's state; else 0.
         inexact: Why the result may differ from an uninterrupted run's last digits; normally empty.
     """
 
@@ -53,5 +54,6 @@ class Result:
     summary: dict[str, float]
     decision: dict[str, str]
     steps: int
+    averages: int
     inexact: list[str]
     environment: dict[str, str]

@@ -18,7 +18,8 @@ class Handoff(Values):
 
     Attributes:
         weights: `best` by the monitor, or `last`.
-        optimizer: `fresh` starts the next phase with empty moments; `keep` carries them.
+        optimizer: `fresh` starts the next phase with empty moments and the warm-up of its weight average at 0; `keep`
+            carries both.
     """
 
     weights: Literal["best", "last"] = "best"

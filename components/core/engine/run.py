@@ -45,7 +45,7 @@ class PhaseRun:
         self._tracker = tracker
         self._device = Device(job.runtime, job.phase.precision)
         self._examples = {split: job.task.examples(job.dataset, split) for split in ("train", "val")}
-        job.task.check(job.phase.losses, self._examples["train"])
+        job.task.check(job.phase.losses, self._examples["train"], job.phase.trainable)
         self._model = self._build()
         parts = job.task.parts(self._model)
         self._owned = owners(self._model, parts)
@@ -58,6 +58,7 @@ class PhaseRun:
         window = phase.batch_size * phase.accumulate
         self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
         self._progress = Progress(phase.batch_size)
+        self._progress.averages = self._averages_before
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
 
     def _build(self) -> nn.Module:
@@ -74,8 +75,14 @@ class PhaseRun:
             restore_optimizer(optimizer, self._job.start.optimizer)
         changing = frozenset(name for name, part in self._owned.items() if part in self._rates)
         trainable = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
-        average = WeightAverage(trainable, phase.ema.decay) if phase.ema else None
+        average = WeightAverage(trainable, phase.ema.decay, self._averages_before) if phase.ema else None
         return Trainee(self._model, optimizer, average, changing)
+
+    @property
+    def _averages_before(self) -> int:
+        """How far earlier phases came in the warm-up of the weight average, where they hand their optimiser on."""
+        start = self._job.start
+        return int(start.meta.extra.get("averages", 0)) if start is not None and start.optimizer is not None else 0
 
     @property
     def _epochs(self) -> int:
@@ -142,7 +149,9 @@ class PhaseRun:
         frozen = frozenset(self._owned.values()) - frozenset(self._rates)
         prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
         views = Views.identity(examples.sources) if split == "val" else self._curriculum.kept()
-        return FrozenFeatures(self._model, self._owned, prefixes, examples, views, cache, self._device, keep)
+        return FrozenFeatures(
+            self._model, self._owned, prefixes, examples, views, cache, self._device, keep, self._tracker.heartbeat
+        )
 
     def stepper(self, features: FrozenFeatures) -> Stepper:
         """What runs the optimiser steps of this phase on the features of the train split."""
@@ -228,6 +237,7 @@ class PhaseRun:
             batch_size=job.phase.batch_size,
             workers=job.runtime.workers,
             device=self._device,
+            heartbeat=self._tracker.heartbeat,
         )
 
     def _meta(self) -> dict[str, Any]:
@@ -263,6 +273,7 @@ class PhaseRun:
             summary=validation.summary if validation else dict(inherited.metrics) if inherited else {},
             decision=validation.decision if validation else dict(inherited.decision) if inherited else {},
             steps=progress.step,
+            averages=progress.averages if optimizer is not None else 0,
             inexact=self._inexact,
             environment=self._device.fingerprint(),
         )

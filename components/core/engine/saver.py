@@ -41,10 +41,10 @@ class Found:
 class Saver:
     """Owns the checkpoints of a run while it trains.
 
-    On entry it takes the lease of the run's prefix and claims it, which tries a write; on exit it flushes what is under way and gives the lease
-    back. A checkpoint of other code, values or inputs, or of more epochs than configured and asked for, stops the
-    run if it is unfinished, and is discarded if the run that wrote it had finished. A run that is extended by more
-    epochs than before goes on.
+    On entry it takes the lease of the run's prefix and claims it, which tries a write; on exit it flushes what is
+    under way and gives the lease back. A checkpoint of other code, values or inputs, or of more epochs than configured
+    and asked for, stops the run if it is unfinished, and is discarded if the run that wrote it had finished. A run
+    that is extended by more epochs than before goes on.
     """
 
     def __init__(self, uri: str, runtime: Runtime, identity: Identity, tracker: Tracker) -> None:

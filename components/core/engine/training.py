@@ -96,6 +96,7 @@ def run_phase(
             "seed": seed,
             "code": identity.code,
             "inexact": result.inexact,
+            "averages": result.averages,
             "synthetic": dataset.card.synthetic,
         },
     )

@@ -1,6 +1,6 @@
 """Measuring a model on the identity views of a split, in row order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
-from components.core.engine.features import FrozenFeatures
+from components.core.engine.features import FrozenFeatures, silent
 from components.core.engine.loader import Draw, load_ahead
 from components.core.engine.task import Batch, Examples, Features, Task
 
@@ -47,8 +47,13 @@ def validate(
     batch_size: int,
     workers: int,
     device: Device,
+    heartbeat: Callable[[], None] = silent,
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Metrics of a split and the choices they make, with averaged weights where there are some."""
+    """Metrics of a split and the choices they make, with averaged weights where there are some.
+
+    Args:
+        heartbeat: Called after every batch.
+    """
     collected: dict[str, list[Tensor]] = {}
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -56,6 +61,7 @@ def validate(
         for batch, found in in_order(examples, features, task.fields(losses), batch_size, workers, device):
             for name, value in task.measure(model, batch, found, losses).items():
                 collected.setdefault(name, []).append(value.float().cpu())
+            heartbeat()
     for module, training in modes.items():
         module.training = training
     summary = task.summarise({name: torch.cat(values) for name, values in collected.items()})
