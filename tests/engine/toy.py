@@ -82,7 +82,7 @@ class ToyTask:
         count = self.train if split == "train" else 7
         return ToyExamples([f"{split}-{i}" for i in range(count)], 1 if split == "train" else 2)
 
-    def check(self, losses: Mapping[str, float], examples: ToyExamples) -> None:
+    def check(self, losses: Mapping[str, float], examples: ToyExamples, trainable: Mapping[str, float]) -> None:
         pass
 
     def couples(self, losses: Mapping[str, float]) -> str:

@@ -225,19 +225,6 @@ def test_a_few_steps_learn_the_batch(task: FreqMedClipTask, dataset: Dataset) ->
     assert summary["dice"] > 0.6
 
 
-def test_check(task: FreqMedClipTask, dataset: Dataset) -> None:
-    examples = task.examples(dataset, "train")
-    task.check({**PARTIAL, **END_TO_END}, examples)
-    with pytest.raises(BadInput, match="did you mean 'saliency'"):
-        task.check({"salency": 1.0}, examples)
-    with pytest.raises(BadInput, match="weight of 'seg'"):
-        task.check({"seg": -1.0}, examples)
-    examples.captions = examples.captions[:1]
-    task.check({"contrastive": 0.0}, examples)
-    with pytest.raises(BadInput, match="two distinct captions"):
-        task.check({"contrastive": 0.3}, examples)
-
-
 def test_couples_and_fields(task: FreqMedClipTask) -> None:
     assert "contrastive" in task.couples(PARTIAL)
     assert task.couples({**END_TO_END, "contrastive": 0.0}) == ""

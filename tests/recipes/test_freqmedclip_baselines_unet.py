@@ -48,7 +48,7 @@ def test_it_is_one_trained_yardstick_or_none(places: Dataset) -> None:
     model = made.build_model(0)
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
     assert set(owners(model, made.parts(model)).values()) == set(phase.trainable)
-    made.check(phase.losses, made.examples(places, "train"))
+    made.check(phase.losses, made.examples(places, "train"), phase.trainable)
     assert trained_yardsticks(BaselinesConfig(unet=None), places, MODEL.prompting, task().examples) == {}
 
 
@@ -100,7 +100,7 @@ def test_terms_are_per_sample_weighted_and_independent_of_the_batch(places: Data
 
 def test_an_unknown_loss_is_an_error(places: Dataset, unet: UnetTask) -> None:
     with pytest.raises(BadInput, match="hinge"):
-        unet.check({"dice": 1.0, "hinge": 1.0}, unet.examples(places, "train"))
+        unet.check({"dice": 1.0, "hinge": 1.0}, unet.examples(places, "train"), {"unet"})
 
 
 def test_validation_leaves_empty_truth_out(places: Dataset, unet: UnetTask) -> None:

@@ -4,7 +4,7 @@ Everything is per sample. Objectives and measurements return one value per sampl
 accumulation, micro-batch halving and the naming of a non-finite sample are exact without the recipe's help.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -106,8 +106,16 @@ class Task(Protocol):
     def examples(self, dataset: object, split: str) -> Examples:
         """The samples of one split of a prepared dataset (components.core.data.dataset.Dataset)."""
 
-    def check(self, losses: Mapping[str, float], examples: Examples) -> None:
-        """Refuse loss weights that these samples cannot serve. Raises BadInput."""
+    def check(self, losses: Mapping[str, float], examples: Examples, trainable: Collection[str]) -> None:
+        """Refuse loss weights that these samples, or what trains, cannot serve.
+
+        Args:
+            losses: The phase's weights by term.
+            trainable: The phase's patterns of the parts that train (fnmatch).
+
+        Raises:
+            BadInput: Naming the key.
+        """
 
     def couples(self, losses: Mapping[str, float]) -> str:
         """Why one sample's loss depends on the other samples of the batch; empty where it does not."""

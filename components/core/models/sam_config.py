@@ -49,7 +49,7 @@ class CheckpointSam(Values):
 
     def untrained(self) -> "UntrainedSam":
         """The same architecture with random weights."""
-        return UntrainedSam(model=self.model)
+        return UntrainedSam(model=self.model, stands_in=True)
 
     def build(self) -> "SamTower":
         """Build the model and load its weights."""
@@ -108,10 +108,12 @@ class UntrainedSam(Values):
 
     Attributes:
         model: Size in segment_anything's registry.
+        stands_in: It stands in for pretrained weights in a rehearsal, whose phases are those meant for them.
     """
 
     kind: Literal["untrained"] = "untrained"
     model: SamModel = "vit_b"
+    stands_in: bool = False
 
     @property
     def image_size(self) -> int:
@@ -120,8 +122,8 @@ class UntrainedSam(Values):
 
     @property
     def random(self) -> bool:
-        """Are the weights untrained?"""
-        return True
+        """Are the weights untrained, and to be treated so?"""
+        return not self.stands_in
 
     def missing(self) -> str:
         """Nothing ever is."""

@@ -1,7 +1,6 @@
 """FreqMedClip as the engine trains it: frozen prefixes, loss terms, validation and its choice of mask."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +21,7 @@ from components.core.losses.contrastive import silent_directions
 from components.recipes.contract import Baseline, CasePrediction, RecipeTask
 from components.recipes.freqmedclip.baselines import yardsticks
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
+from components.recipes.freqmedclip.checks import check_losses
 from components.recipes.freqmedclip.data import Sample, prompts_of, samples
 from components.recipes.freqmedclip.evaluation import score
 from components.recipes.freqmedclip.examples import SegmentationExamples
@@ -93,26 +93,10 @@ class FreqMedClipTask:
             seed=self.seed,
         )
 
-    def check(self, losses: Mapping[str, float], examples: Examples) -> None:
-        """Refuse unknown terms, negative weights, and a contrastive term without anything to contrast.
-
-        Raises:
-            BadInput: Naming the term.
-        """
-        for name, weight in losses.items():
-            if name not in TERMS:
-                near = difflib.get_close_matches(name, TERMS, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise BadInput(f"unknown loss {name!r}{hint}", where="losses", remedy=f"choose from {sorted(TERMS)}")
-            if weight < 0:
-                raise BadInput(f"the weight of {name!r} is {weight}", where=f"losses.{name}", remedy="use 0 or more")
+    def check(self, losses: Mapping[str, float], examples: Examples, trainable: Collection[str]) -> None:
+        """Refuse loss weights that these samples, or what trains, cannot serve. Raises BadInput."""
         captions = cast(SegmentationExamples, examples).captions
-        if terms_needing(losses, "captions") and len(captions) < 2:
-            raise BadInput(
-                f"the contrastive loss needs two distinct captions, the train split has {len(captions)}",
-                where="losses.contrastive",
-                remedy="give captions that differ, or weigh the loss 0",
-            )
+        check_losses(losses, captions=captions, sam_is_random=self.config.sam.random, trainable=trainable)
 
     def couples(self, losses: Mapping[str, float]) -> str:
         """The contrastive term compares the samples of a batch."""

@@ -1,6 +1,6 @@
 """The supervised U-Net as a task of the engine: the same samples, the same views, the same judgement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class UnetTask:
         """The recipe's."""
         return self._samples(dataset, split)
 
-    def check(self, losses: Mapping[str, float], examples: Examples) -> None:
+    def check(self, losses: Mapping[str, float], examples: Examples, trainable: Collection[str]) -> None:
         """Refuse unknown terms. Raises BadInput."""
         unknown = sorted(set(losses) - set(TERMS))
         if unknown:
