@@ -1,7 +1,7 @@
 """Digests: how Thaw decides that two inputs, configurations or programs are the same."""
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,18 @@ def digest_path(path: Path) -> str:
         while chunk := stream.read(CHUNK):
             hasher.update(chunk)
     return hasher.hexdigest()
+
+
+def digest_once(path: Path) -> str:
+    """`digest_path` of something large, read once per process while its files' sizes and times are the same."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    stamps = [(file.as_posix(), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    return _digest_stamped(path, tuple(stamps))
+
+
+@lru_cache(maxsize=32)
+def _digest_stamped(path: Path, _stamps: tuple[tuple[str, int, int], ...]) -> str:
+    return digest_path(path)
 
 
 @cache

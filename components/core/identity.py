@@ -16,7 +16,7 @@ class Identity:
         stage: Its name.
         code: Digest of the installed code.
         config: Values of the keys it uses.
-        inputs: Content digest by input port.
+        inputs: Content digest by input port, and by `weights:<name>` of pretrained weights.
     """
 
     stage: str

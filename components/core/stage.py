@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from filelock import FileLock, Timeout
 
 from components.core.config import Values
-from components.core.digest import digest_code, digest_path
+from components.core.digest import digest_code, digest_once, digest_path
 from components.core.errors import BadInput, Temporary
 from components.core.identity import Identity
 from components.core.runtime import Runtime
@@ -39,6 +39,10 @@ class StageConfig(Values):
         """The values that change the result, by dotted key."""
         values = self.model_dump(mode="json")
         return {key: _lookup(values, key) for key in self.uses}
+
+    def weight_files(self) -> Mapping[str, Path]:
+        """Pretrained weights that the stage reads, files or folders by name: their content is part of its digest."""
+        return {}
 
 
 def _lookup(values: Any, dotted: str) -> Any:
@@ -73,11 +77,15 @@ class Stage(Generic[C, I, O]):
     run: Callable[[C, I, O], None]
 
     def identity(self, config: C, inputs: I) -> Identity:
-        """What decides the result of a run: installed code, used values and the inputs' content.
+        """What decides the result of a run: installed code, used values, the content of inputs and pretrained weights.
 
         Not the epochs that extend it: a run that is extended goes on, it does not become another one.
+
+        Raises:
+            BadInput: Pretrained weights are not where the values say.
         """
-        return Identity(stage=self.name, code=digest_code(), config=config.used(), inputs=_digests(inputs))
+        content = {**_digests(inputs), **_weights(config.weight_files())}
+        return Identity(stage=self.name, code=digest_code(), config=config.used(), inputs=content)
 
     def record(self, config: C, inputs: I) -> dict[str, Any]:
         """What a finished run is told by: its identity, and by how many epochs it was extended."""
@@ -187,6 +195,17 @@ def _check_inputs(stage: Stage[Any, Any, Any], inputs: Any) -> None:
 
 def _digests(ports: Any) -> dict[str, str]:
     return {name: digest_path(path) for name, path in _paths(ports).items()}
+
+
+def _weights(files: Mapping[str, Path]) -> dict[str, str]:
+    for name, path in files.items():
+        if not path.exists():
+            raise BadInput(
+                f"the pretrained weights {name!r} are not there",
+                where=str(path),
+                remedy="fetch them, or correct their place in recipe.model",
+            )
+    return {f"weights:{name}": digest_once(path) for name, path in files.items()}
 
 
 def _paths(ports: Any) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """Stage `evaluate`: judge every phase and the yardsticks on the test split, and write the report."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,10 @@ class Config(StageConfig):
     seed: int = 0
     recipe: AnyRecipe
     evaluate: Evaluate = Evaluate()
+
+    def weight_files(self) -> Mapping[str, Path]:
+        """Of the model that the stage builds."""
+        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

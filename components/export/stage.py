@@ -1,6 +1,7 @@
 """Stage `export`: write the bundle that leaves the project, and prove that it says what the model says."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,10 @@ class Config(StageConfig):
     seed: int = 0
     recipe: AnyRecipe
     export: Export = Export()
+
+    def weight_files(self) -> Mapping[str, Path]:
+        """Of the model that the stage builds."""
+        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

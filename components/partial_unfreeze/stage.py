@@ -1,5 +1,6 @@
 """Stage `partial_unfreeze`: thaw the last blocks of the encoder and train them with the new modules."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +18,10 @@ class Config(StageConfig):
     seed: int = 0
     recipe: AnyRecipe
     partial_unfreeze: Phase
+
+    def weight_files(self) -> Mapping[str, Path]:
+        """Of the model that the stage builds."""
+        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,12 @@ class Recipe(Protocol):
     def missing_weights(self) -> list[str]:
         """Which pretrained weights are not on this machine, one line each; empty where `build` needs no download."""
 
+    def weight_files(self) -> Mapping[str, Path]:
+        """Files and folders from which `build` takes pretrained weights, by name. Imports no torch.
+
+        Their content decides results, their paths say nothing of it: stages that build the model digest them.
+        """
+
     def untrained(self) -> "Recipe":
         """The same recipe on the same architectures with random weights: for rehearsals and benchmarks."""
 

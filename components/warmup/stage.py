@@ -1,5 +1,6 @@
 """Stage `warmup`: train the new modules while every pretrained tower stays frozen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +18,10 @@ class Config(StageConfig):
     seed: int = 0
     recipe: AnyRecipe
     warmup: Phase
+
+    def weight_files(self) -> Mapping[str, Path]:
+        """Of the model that the stage builds."""
+        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import open_clip
 import torch
-from huggingface_hub import try_to_load_from_cache
+from huggingface_hub import snapshot_download, try_to_load_from_cache
 from open_clip import CustomTextCLIP
 from open_clip.constants import HF_CONFIG_NAME, HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.tokenizer import HFTokenizer
@@ -20,6 +20,12 @@ from components.core.models.wordpiece import WordPiece
 BUNDLED = Path(__file__).parent / "bundled" / "biomedclip"
 """BiomedCLIP's open_clip_config.json, and PubMedBERT's config.json."""
 
+HUB = "hf-hub:"
+"""How open_clip tells names of the hub from others."""
+
+HUB_FILES = ("*.json", "*.txt", HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
+"""What a model's repository holds besides pictures and notebooks."""
+
 BUNDLED_TEXT = (
     "microsoft/BiomedNLP-PubMedBERT-base-uncased-abstract",
     "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
@@ -30,9 +36,16 @@ BUNDLED_TEXT = (
 def build_hub(config: HubClip, image_size: int) -> ClipTower:
     """Fetch a pretrained model.
 
+    open_clip takes no revision of a repository, so the files of a given one are fetched and built like any folder.
+
     Raises:
         BadInput: The model was trained with another normalisation, or has no vision transformer.
     """
+    if config.revision is not None:
+        repository = config.name.removeprefix(HUB)
+        folder = Path(snapshot_download(repository, revision=config.revision, allow_patterns=list(HUB_FILES)))
+        safe = folder / HF_SAFE_WEIGHTS_NAME  # a repository may hold the same weights in both formats
+        return build_local(LocalClip(folder=folder, weights=safe if safe.is_file() else None), image_size)
     model = open_clip.create_model_from_pretrained(config.name, return_transform=False)
     _require_normalisation(model.visual.preprocess_cfg, config.name)
     _resize(model, image_size)
@@ -41,10 +54,10 @@ def build_hub(config: HubClip, image_size: int) -> ClipTower:
 
 def is_downloaded(config: HubClip) -> bool:
     """Does the download cache hold a hub model's description and its weights?"""
-    repository = config.name.removeprefix("hf-hub:")
+    repository = config.name.removeprefix(HUB)
 
     def cached(name: str) -> bool:
-        return isinstance(try_to_load_from_cache(repository, name), str)
+        return isinstance(try_to_load_from_cache(repository, name, revision=config.revision), str)
 
     return cached(HF_CONFIG_NAME) and (cached(HF_SAFE_WEIGHTS_NAME) or cached(HF_WEIGHTS_NAME))
 

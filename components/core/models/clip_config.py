@@ -26,16 +26,23 @@ class HubClip(Values):
 
     Attributes:
         name: `hf-hub:` name of a model with a timm vision transformer and a separate text tower.
+        revision: Commit of the model's repository, all 40 digits: these very files and no later ones. None takes the
+            newest, which may be others tomorrow.
     """
 
     kind: Literal["hub"] = "hub"
     name: str = Field(default=BIOMEDCLIP, pattern="^hf-hub:.+")
+    revision: str | None = Field(default=None, pattern="^[0-9a-f]{40}$")
 
     def missing(self) -> str:
         """Why it cannot be built from the download cache alone; empty where it can."""
         from components.core.models.clip_build import is_downloaded
 
         return "" if is_downloaded(self) else f"{self.name} is not in the download cache"
+
+    def weight_files(self) -> dict[str, Path]:
+        """None that has a place of its own: what the hub's files are is for `revision` to say."""
+        return {}
 
     def untrained(self) -> "UntrainedClip":
         """BiomedCLIP's architecture: the only one whose description is bundled."""
@@ -64,6 +71,10 @@ class LocalClip(Values):
     def missing(self) -> str:
         """Why it cannot be built; empty where it can."""
         return "" if self.folder.is_dir() else f"there is no folder {self.folder}"
+
+    def weight_files(self) -> dict[str, Path]:
+        """Everything it is built from, by key."""
+        return {"folder": self.folder, **({"weights": self.weights} if self.weights is not None else {})}
 
     def untrained(self) -> "UntrainedClip":
         """BiomedCLIP's architecture: the only one whose description is bundled."""
@@ -103,6 +114,10 @@ class TinyClip(Values):
         """Nothing ever is."""
         return ""
 
+    def weight_files(self) -> dict[str, Path]:
+        """It reads none."""
+        return {}
+
     def untrained(self) -> "TinyClip":
         """It never was trained."""
         return self
@@ -122,6 +137,10 @@ class UntrainedClip(Values):
     def missing(self) -> str:
         """Nothing ever is."""
         return ""
+
+    def weight_files(self) -> dict[str, Path]:
+        """It reads none."""
+        return {}
 
     def untrained(self) -> "UntrainedClip":
         """It never was trained."""

@@ -47,6 +47,10 @@ class CheckpointSam(Values):
         """Why it cannot be built on this machine; empty where it can."""
         return "" if self.file.is_file() else f"there is no file {self.file}"
 
+    def weight_files(self) -> dict[str, Path]:
+        """What it is built from, by key."""
+        return {"file": self.file}
+
     def untrained(self) -> "UntrainedSam":
         """The same architecture with random weights."""
         return UntrainedSam(model=self.model, stands_in=True)
@@ -98,6 +102,10 @@ class TinySam(Values):
         """Nothing ever is."""
         return ""
 
+    def weight_files(self) -> dict[str, Path]:
+        """It reads none."""
+        return {}
+
     def untrained(self) -> "TinySam":
         """It never was trained."""
         return self
@@ -128,6 +136,10 @@ class UntrainedSam(Values):
     def missing(self) -> str:
         """Nothing ever is."""
         return ""
+
+    def weight_files(self) -> dict[str, Path]:
+        """It reads none."""
+        return {}
 
     def untrained(self) -> "UntrainedSam":
         """It never was trained."""

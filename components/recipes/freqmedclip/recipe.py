@@ -1,5 +1,6 @@
 """The recipe's values: everything freqmedclip is, without torch until it is built."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from components.core.augment.joint import Augment
@@ -33,6 +34,11 @@ class FreqMedClip(Values):
     def missing_weights(self) -> list[str]:
         """Which pretrained weights are not on this machine, one line each."""
         return [line for line in (self.model.clip.missing(), self.model.sam.missing()) if line]
+
+    def weight_files(self) -> dict[str, Path]:
+        """Files and folders of pretrained weights by the keys that name them: `clip.folder`, `sam.file`."""
+        towers = {"clip": self.model.clip.weight_files(), "sam": self.model.sam.weight_files()}
+        return {f"{tower}.{key}": path for tower, files in towers.items() for key, path in files.items()}
 
     def untrained(self) -> "FreqMedClip":
         """The same recipe on the same architectures, all of them with random weights."""
