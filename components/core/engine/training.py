@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta, require_trained_on
 from components.core.data.dataset import Dataset
-from components.core.engine.job import Job
+from components.core.engine.job import Job, Result
 from components.core.engine.phase import Phase
 from components.core.engine.run import train
 from components.core.engine.task import Task
@@ -82,27 +82,32 @@ def run_phase(
             recipe=recipe.name,
         )
         result = train(job, tracker)
-    meta = ModelMeta(
+    meta = _meta(job, recipe, result)
+    ModelArtifact.save(files.model, result.weights, result.optimizer, meta)
+    values = {"val": result.summary, "steps": result.steps, "decision": result.decision}
+    files.metrics.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _meta(job: Job, recipe: RecipeValues, result: Result) -> ModelMeta:
+    """What is known of the finished model."""
+    return ModelMeta(
         recipe=recipe.model_dump(mode="json"),
-        phase=identity.stage,
+        phase=job.name,
         step=result.steps,
         metrics=result.summary,
         history=result.history,
         decision=result.decision,
-        data_digest=dataset.digest,
-        parent_digest=start.digest if start is not None else None,
+        data_digest=job.dataset.digest,
+        parent_digest=job.start.digest if job.start is not None else None,
         environment=result.environment,
         extra={
-            "seed": seed,
-            "code": identity.code,
+            "seed": job.seed,
+            "code": job.identity.code,
             "inexact": result.inexact,
             "averages": result.averages,
-            "synthetic": dataset.card.synthetic,
+            "synthetic": job.dataset.card.synthetic,
         },
     )
-    ModelArtifact.save(files.model, result.weights, result.optimizer, meta)
-    values = {"val": result.summary, "steps": result.steps, "decision": result.decision}
-    files.metrics.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def checkpoint_store(runtime: Runtime, stage: str, beside: Path) -> str:
