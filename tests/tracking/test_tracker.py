@@ -151,6 +151,8 @@ def test_tensorboard_curves_survive_a_resume(tmp_path: Path) -> None:
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("warmup/loss/seg")] == [(1, 1.0), (2, 2.0)]
     assert [event.value for event in events.Scalars("warmup/validation/dice")] == [0.5]
+    paces = events.Scalars("warmup/time/samples_per_second")
+    assert [(event.step, event.value) for event in paces] == [(2, pytest.approx(80.0))], "of this process's own steps"
     assert "warmup/loss/bad" not in events.Tags()["scalars"]
 
 

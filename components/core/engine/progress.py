@@ -7,6 +7,10 @@ from typing import Any
 from components.core.config import Values
 
 
+RATE = "rate/"
+"""Prefix of a part's learning rate in a row of the history."""
+
+
 class Validation(Values):
     """One validation.
 
@@ -57,11 +61,17 @@ class Progress:
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
-    def finish_epoch(self, summary: Mapping[str, float] | None) -> dict[str, float]:
-        """Close the epoch under way and return its history row."""
+    def finish_epoch(self, summary: Mapping[str, float] | None, rates: Mapping[str, float]) -> dict[str, float]:
+        """Close the epoch under way and return its history row.
+
+        Args:
+            summary: Metrics of its validation, if there was one.
+            rates: Learning rate by part, of its last step.
+        """
         row = {f"train/{name}": value / self.samples for name, value in self.sums.items()}
         row["train/loss"] = math.fsum(row.values())
         row["epoch"] = float(self.epoch)
+        row.update({f"{RATE}{part}": rate for part, rate in rates.items()})
         if summary is not None:
             row.update({f"val/{name}": value for name, value in summary.items()})
         self.history.append(row)

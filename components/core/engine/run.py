@@ -17,7 +17,7 @@ from components.core.engine.groups import freeze, optimizer_groups, owners, rate
 from components.core.engine.job import Job, Result
 from components.core.engine.loader import load_ahead
 from components.core.engine.order import Curriculum
-from components.core.engine.progress import Progress
+from components.core.engine.progress import RATE, Progress
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, warmup_length
 from components.core.engine.snapshot import Trainee, put, put_whole, restore_optimizer
@@ -188,7 +188,7 @@ class PhaseRun:
             progress.add(done.terms, len(draw.rows))
             means = {name: value / len(draw.rows) for name, value in done.terms.items()}
             self._tracker.step(
-                job.name, progress.step, len(draw.rows), means, self._current_rates(),
+                job.name, progress.step, len(draw.rows), means, self._rates_at(progress.step - 1),
                 time.monotonic() - waiting, waited, scalars=done.scalars,
             )  # fmt: skip
             yield done
@@ -196,7 +196,7 @@ class PhaseRun:
 
     def next_epoch(self) -> None:
         """Close the epoch under way without a validation: for rehearsals."""
-        self._progress.finish_epoch(None)
+        self._progress.finish_epoch(None, self._rates_at(self._progress.step - 1))
 
     @property
     def model(self) -> nn.Module:
@@ -204,14 +204,16 @@ class PhaseRun:
         return self._model
 
     def _set_rates(self) -> None:
-        phase = self._job.phase
-        warmup = warmup_length(phase.warmup_steps, self._total_steps)
-        scale = factor(self._progress.step, self._total_steps, warmup, phase.schedule)
+        rates = self._rates_at(self._progress.step)
         for group in self._trainee.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * scale
+            group["lr"] = rates[group["part"]]
 
-    def _current_rates(self) -> dict[str, float]:
-        return {group["part"]: group["lr"] for group in self._trainee.optimizer.param_groups}
+    def _rates_at(self, step: int) -> dict[str, float]:
+        """Learning rate by part: of the step's number alone, so that a resumed run tells the same."""
+        phase = self._job.phase
+        planned = (phase.epochs + self._job.runtime.extend_epochs) * self._curriculum.steps_per_epoch
+        scale = factor(step, planned, warmup_length(phase.warmup_steps, planned), phase.schedule)
+        return {part: rate * scale for part, rate in self._rates.items()}
 
     def _close_epoch(self, features: FrozenFeatures) -> None:
         job, progress = self._job, self._progress
@@ -222,8 +224,9 @@ class PhaseRun:
             if progress.consider(summary, job.task.monitor, decision):
                 self._trainee.remember_best()
             progress.end_if_stale(job.phase.patience, job.phase.epochs)
-        row = progress.finish_epoch(summary)
-        self._tracker.validation(job.name, progress.epoch - 1, progress.step, row)
+        row = progress.finish_epoch(summary, self._rates_at(progress.step - 1))
+        told = {name: value for name, value in row.items() if not name.startswith(RATE)}  # every step told its rates
+        self._tracker.validation(job.name, progress.epoch - 1, progress.step, told)
 
     def _validate(self, features: FrozenFeatures) -> tuple[dict[str, float], dict[str, str]]:
         job = self._job

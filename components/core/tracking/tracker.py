@@ -53,6 +53,7 @@ class Tracker:
         self._final: dict[str, float] = {}
         self._steps = self._samples = self._checkpoints = self._hits = self._misses = 0
         self._wait_seconds, self._began = 0.0, time.monotonic()
+        self._epoch_samples, self._epoch_seconds = 0, 0.0
 
     def __enter__(self) -> "Tracker":
         self._began = time.monotonic()
@@ -122,6 +123,7 @@ class Tracker:
         """
         self._steps, self._samples = self._steps + 1, self._samples + samples
         self._wait_seconds += wait_seconds
+        self._epoch_samples, self._epoch_seconds = self._epoch_samples + samples, self._epoch_seconds + seconds
         self._measure_step(phase, step, samples, seconds, wait_seconds)
         for term, value in losses.items():
             self.metrics.set("thaw_loss", value, phase=phase, term=term)
@@ -141,8 +143,13 @@ class Tracker:
             self._progress.step(step, samples, sum(losses.values()))
 
     def validation(self, phase: str, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Report a validation: metrics of the whole split after `step` steps, at the end of `epoch` (from 0)."""
+        """Report an epoch's end: metrics of the whole split after `step` steps, at the end of `epoch` (from 0).
+
+        The pace of the epoch's steps goes to TensorBoard and the log; queries have it from `thaw_samples_total`.
+        """
         self._validated = dict(metrics)
+        pace = self._epoch_samples / self._epoch_seconds if self._epoch_seconds > 0 else 0.0
+        self._epoch_samples, self._epoch_seconds = 0, 0.0
         self.metrics.set("thaw_epoch", epoch, phase=phase)
         for name, value in metrics.items():
             self.metrics.set("thaw_validation_metric", value, phase=phase, metric=name)
@@ -152,7 +159,8 @@ class Tracker:
             )
         if self._board is not None:
             self._board.scalars(f"{phase}/validation", metrics, step)
-        log.info("%s: epoch %d, step %d: %s", phase, epoch, step, _listed(metrics))
+            self._board.scalars(f"{phase}/time", {"samples_per_second": pace}, step)
+        log.info("%s: epoch %d, step %d, %.1f samples/s: %s", phase, epoch, step, pace, _listed(metrics))
         self.heartbeat()
 
     def checkpoint_saved(self, seconds: float, size: int) -> None:

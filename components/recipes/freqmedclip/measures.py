@@ -1,34 +1,51 @@
 """What validation measures of one sample, at the size of the model's pictures."""
 
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from components.core.metrics.box import box_iou, tightness
 from components.core.metrics.overlap import dice, iou
 from components.core.metrics.sharpness import saliency_sharpness
+from components.core.metrics.surface import boundary_f1, nsd
 from components.recipes.freqmedclip.maps import THRESHOLD
 from components.recipes.freqmedclip.model_config import Prompting
-from components.recipes.freqmedclip.prompts import propose
+from components.recipes.freqmedclip.prompts import Mask, propose
+
+OF_MASKS: Mapping[str, Callable[[Mask, Mask], float]] = {
+    "dice": dice,
+    "iou": iou,
+    "nsd": nsd,
+    "boundary_f1": boundary_f1,
+}
+"""What is measured of every candidate mask."""
+
+LOSS = "loss"
+"""Name of the validation loss; its terms are `loss_TERM`, apart from metrics of the same name."""
+
+log = logging.getLogger(__name__)
 
 
 def measure_sample(
     candidates: Mapping[str, Float[np.ndarray, "s s"]], truth: Bool[np.ndarray, "s s"], prompting: Prompting
 ) -> dict[str, float]:
-    """Dice and IoU of every candidate, and how good the saliency is as a prompt.
+    """Overlap and outline of every candidate, and how good the saliency is as a prompt.
 
     Args:
         candidates: Probabilities by name; `saliency` is always there.
 
     Returns:
-        `dice_NAME`, `iou_NAME`, `prompt_box_iou`, `prompt_box_tightness`, `saliency_sharpness`; NaN where undefined.
+        `dice_NAME`, `iou_NAME`, `nsd_NAME` and `boundary_f1_NAME` (2 px of these pictures), `prompt_box_iou`,
+        `prompt_box_tightness`, `saliency_sharpness`; NaN where undefined.
     """
     found: dict[str, float] = {}
     for name, probability in candidates.items():
         predicted = probability >= THRESHOLD
-        found[f"dice_{name}"] = dice(predicted, truth)
-        found[f"iou_{name}"] = iou(predicted, truth)
+        found.update({f"{metric}_{name}": value(predicted, truth) for metric, value in OF_MASKS.items()})
     saliency = candidates["saliency"]
     proposal = propose(saliency, prompting, saliency.shape[0])
     shown = proposal.boxes[: 0 if proposal.empty else None]
@@ -37,3 +54,17 @@ def measure_sample(
     found["prompt_box_tightness"] = tightness(boxes, truth)
     found["saliency_sharpness"] = saliency_sharpness(saliency, truth)
     return found
+
+
+def loss_columns(terms: Mapping[str, Tensor]) -> dict[str, Float[Tensor, "b"]]:
+    """Loss terms of a validation batch as columns of the measurements."""
+    return {f"{LOSS}_{name}": value.detach().float().cpu() for name, value in terms.items()}
+
+
+def loss_means(measured: Mapping[str, Float[Tensor, "n"]]) -> dict[str, float]:
+    """Mean of every loss column, and their sum as `loss`; nothing where one is not finite, which is warned of."""
+    means = {name: float(column.double().mean()) for name, column in measured.items() if name.startswith(f"{LOSS}_")}
+    wrong = [name for name, value in means.items() if not math.isfinite(value)]
+    if wrong:
+        log.warning("the validation loss is not finite in %s", ", ".join(wrong))
+    return {} if wrong or not means else {**means, LOSS: math.fsum(means.values())}

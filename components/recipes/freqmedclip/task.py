@@ -28,7 +28,7 @@ from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.export import export_model
 from components.recipes.freqmedclip.frozen import frozen_prefixes
 from components.recipes.freqmedclip.maps import THRESHOLD
-from components.recipes.freqmedclip.measures import measure_sample
+from components.recipes.freqmedclip.measures import LOSS, OF_MASKS, loss_columns, loss_means, measure_sample
 from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
 from components.recipes.freqmedclip.terms import TERMS, Scene, terms_needing
@@ -170,7 +170,7 @@ class FreqMedClipTask:
         features: Features,
         losses: Mapping[str, float],
     ) -> dict[str, Tensor]:
-        """Metrics [b] of each candidate mask at the image size; NaN where a sample leaves one undefined."""
+        """Metrics [b] of each candidate mask at the image size, NaN where a sample leaves one undefined; loss terms."""
         candidates = self.predict(model, batch, features)
         truth = batch["mask"][:, 0].cpu().numpy() > THRESHOLD
         values: dict[str, list[float]] = {}
@@ -180,15 +180,17 @@ class FreqMedClipTask:
                 values.setdefault(name, []).append(value)
         measured = {name: torch.tensor(column) for name, column in values.items()}
         alpha = cast(FreqMedClip, model).fusion_gate.fusion_alpha
+        measured |= loss_columns(self.objective(model, batch, features, losses).terms)
         return {**measured, "fusion_alpha": alpha.detach().cpu().expand(len(truth)).clone()}
 
     def summarise(self, measured: dict[str, Tensor]) -> dict[str, float]:
-        """Means over the samples that define them; `dice` and `iou` are those of the best candidate.
+        """Means over the samples that define them; `dice`, `iou`, ... are those of the best candidate.
 
         Raises:
             BadInput: No sample has anything to segment.
         """
         means = {name: float(np.nanmean(column)) for name, column in _defined(measured).items()}
+        means |= loss_means(measured)
         best = self._best(means)
         if best is None:
             raise BadInput(
@@ -196,7 +198,8 @@ class FreqMedClipTask:
                 where="validation split",
                 remedy="prepare with more cases, or with another split seed",
             )
-        return {**means, "dice": means[f"dice_{best}"], "iou": means[f"iou_{best}"]}
+        chosen = {name: means[f"{name}_{best}"] for name in OF_MASKS if f"{name}_{best}" in means}
+        return {**means, **chosen}
 
     def decide(self, summary: Mapping[str, float]) -> dict[str, str]:
         """The mask that the validation split prefers."""
@@ -253,5 +256,6 @@ def _saliency(model: FreqMedClip, batch: Batch, features: Features) -> Saliency:
 
 
 def _defined(measured: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Columns with at least one number."""
-    return {name: column for name, column in measured.items() if not bool(column.isnan().all())}
+    """Columns of metrics with at least one number."""
+    metrics = {name: column for name, column in measured.items() if not name.startswith(LOSS)}
+    return {name: column for name, column in metrics.items() if not bool(column.isnan().all())}

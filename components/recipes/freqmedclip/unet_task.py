@@ -23,6 +23,7 @@ from components.recipes.freqmedclip.baselines_config import BaselinesConfig, Une
 from components.recipes.freqmedclip.data import prompts_of
 from components.recipes.freqmedclip.evaluation import score_maps
 from components.recipes.freqmedclip.maps import THRESHOLD
+from components.recipes.freqmedclip.measures import loss_columns, loss_means
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.scoring import HEADLINE
 
@@ -118,10 +119,11 @@ class UnetTask:
     def measure(
         self, model: nn.Module, batch: Batch, features: Features, losses: Mapping[str, float]
     ) -> dict[str, Tensor]:
-        """Dice [b] at the image size; NaN for empty truth."""
+        """Dice [b] at the image size, NaN for empty truth; loss terms."""
         predicted = self.predict(model, batch, features)[NAME].cpu().numpy() >= THRESHOLD
         truth = batch["mask"][:, 0].cpu().numpy() > THRESHOLD
-        return {"dice": torch.tensor([dice(ours, theirs) for ours, theirs in zip(predicted, truth, strict=True)])}
+        found = torch.tensor([dice(ours, theirs) for ours, theirs in zip(predicted, truth, strict=True)])
+        return {"dice": found, **loss_columns(self.objective(model, batch, features, losses).terms)}
 
     def summarise(self, measured: dict[str, Tensor]) -> dict[str, float]:
         """Mean Dice over the samples with a lesion.
@@ -136,7 +138,7 @@ class UnetTask:
                 where="validation split",
                 remedy="prepare with more cases, or with another split seed",
             )
-        return {"dice": float(np.nanmean(values))}
+        return {"dice": float(np.nanmean(values)), **loss_means(measured)}
 
     def decide(self, summary: Mapping[str, float]) -> dict[str, str]:
         """There is one mask."""
