@@ -79,3 +79,10 @@ def test_an_unfinished_extension_is_not_cut_short(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="extended by 2 epochs") as caught:
         run(job(ToyTask(), tmp_path))
     assert "--extend-epochs 2" in caught.value.remedy
+
+
+def test_patience_ends_a_phase_and_changes_none_of_its_rates(tmp_path: Path) -> None:
+    patient = PHASE.model_copy(update={"patience": 2, "epochs": 10})
+    ended = run(job(Stuck(), tmp_path / "ended", patient))
+    whole = run(job(Stuck(), tmp_path / "whole", patient.model_copy(update={"patience": 0})))
+    assert ended.history == whole.history[:3]
