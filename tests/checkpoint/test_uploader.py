@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from components.core.checkpoint.repository import Checkpoints
 from components.core.checkpoint.uploader import Uploader
@@ -102,20 +101,6 @@ def test_close_raises_what_the_last_commit_raised(local: LocalStore, monkeypatch
 def test_meta_is_checked_in_the_loop(local: LocalStore) -> None:
     with Uploader(Checkpoints(local)) as uploader, pytest.raises(BadInput, match="JSON"):
         uploader.submit(1, {}, {"tensor": torch.zeros(1)})
-
-
-def test_unchanged_groups_are_copied_once(local: LocalStore, groups: dict[str, dict[str, Tensor]]) -> None:
-    saved: list[int] = []
-    checkpoints = Checkpoints(local, on_saved=lambda seconds, size: saved.append(size))
-    with Uploader(checkpoints) as uploader:
-        for step in range(3):
-            uploader.submit(step, groups, {}, unchanged=["frozen"])
-            if step:
-                assert uploader._pending is None or "frozen" not in uploader._pending.tensors
-    found = Checkpoints(local).load_newest()
-    assert found is not None
-    assert torch.equal(found.tensors["frozen"]["w"], groups["frozen"]["w"])
-    assert len(saved) == 3
 
 
 def test_hooks_report_seconds_and_bytes(local: LocalStore) -> None:

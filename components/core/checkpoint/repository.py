@@ -7,7 +7,7 @@ step leaves the checkpoint before it in place.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -98,7 +98,6 @@ class Checkpoints:
         self._attempt = 0
         self._sequence = 0
         self._parent: str | None = None
-        self._groups: Mapping[str, Blob] = {}
         self._sound: set[str] = set()  # digests that this process has written or verified
         self._broken: set[str] = set()  # names of checkpoints that did not load
         self._known: dict[str, Manifest] = {}
@@ -130,7 +129,6 @@ class Checkpoints:
         tensors: Mapping[str, Mapping[str, Tensor]],
         meta: Mapping[str, Any],
         tags: Sequence[str] = (),
-        unchanged: Collection[str] = (),
     ) -> str:
         """Commit a checkpoint; it is durable when this returns.
 
@@ -139,24 +137,22 @@ class Checkpoints:
             tensors: Tensors by group and name. A group whose content is in the store already is not kept twice.
             meta: Plain values, non-finite floats included.
             tags: `best`, `epoch-10` ...: the newest checkpoint of each tag is kept.
-            unchanged: Groups to take over, unread, from the checkpoint this object saved or loaded last; one that
-                was not in it is taken from `tensors`. What is frozen belongs here.
 
         Returns:
             The checkpoint's name.
 
         Raises:
             Conflict: Another writer has taken over.
-            BadInput: Values that cannot be written, or an `unchanged` group that is nowhere.
+            BadInput: Values that cannot be written.
             Temporary: The store does not answer; the checkpoint before stays the newest.
         """
         started = time.monotonic()
         latest = self._claimed()
         if self._lease is not None:
             self._lease.check()
-        groups = self._taken_over(unchanged, tensors)
+        groups: dict[str, Blob] = {}
         written = 0
-        for name in sorted(set(tensors) - set(groups)):
+        for name in sorted(tensors):
             groups[name], size = self._put(encode_tensors(tensors[name]))
             written += size
         manifest = self._manifest(step, groups, meta, tags)
@@ -165,16 +161,6 @@ class Checkpoints:
             self.on_saved(time.monotonic() - started, written + size)
         self._prune(name)
         return name
-
-    def has(self, group: str) -> bool:
-        """Can `unchanged` name this group: was it in the checkpoint this object saved or loaded last?"""
-        return group in self._groups
-
-    def _taken_over(self, unchanged: Collection[str], given: Collection[str]) -> dict[str, Blob]:
-        missing = sorted(set(unchanged) - set(self._groups) - set(given))
-        if missing:
-            raise BadInput(f"no checkpoint to take {missing} from", where=self.store.uri, remedy="give their tensors")
-        return {name: self._groups[name] for name in unchanged if name in self._groups}
 
     def _put(self, data: bytes) -> tuple[Blob, int]:
         blob = Blob(digest_bytes(data), len(data))
@@ -207,7 +193,7 @@ class Checkpoints:
             self.store.put(FOLDER + name, data)
         latest.move(name)
         self._sequence = manifest.sequence
-        self._parent, self._groups, self._known[name] = name, manifest.groups, manifest
+        self._parent, self._known[name] = name, manifest
         return name, len(data)
 
     def _prune(self, newest: str) -> None:
@@ -263,29 +249,19 @@ class Checkpoints:
             self._broken.add(name)
             raise
         self._sound |= {blob.digest for blob in manifest.groups.values()}
-        self._parent, self._groups = name, manifest.groups
+        self._parent = name
         return Checkpoint(name, manifest.step, tensors, manifest.meta, manifest.tags)
 
     def names(self) -> list[str]:
         """Names of all checkpoints, oldest first, damaged ones included."""
         return names(self.store)
 
-    def tagged(self, tag: str) -> str | None:
-        """Name of the newest checkpoint that carries a tag and whose manifest is whole."""
-        for name in reversed(self.names()):
-            try:
-                if tag in read_manifest(self.store, name).tags:
-                    return name
-            except Damaged as error:
-                log.warning("checkpoint %s cannot be read: %s", name, error)
-        return None
-
     def clear(self) -> None:
         """Delete every checkpoint and the mark of failure: what `--restart` means. Stops other writers' commits."""
         for key in (KEY, *(entry.key for entry in (*self.store.list(FOLDER), *self.store.list(BLOBS)))):
             self.store.delete(key)
         mark_failed(self.store, None)
-        self._latest, self._parent, self._groups = None, None, {}
+        self._latest, self._parent = None, None
         self._sound, self._broken, self._known = set(), set(), {}
 
     def mark_failed(self, digest: str, reason: str) -> None:

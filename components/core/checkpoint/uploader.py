@@ -1,7 +1,7 @@
 """Checkpoints in the background: the step loop waits for one copy in memory."""
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,6 @@ class _Snapshot:
     tensors: dict[str, dict[str, Tensor]]
     meta: Mapping[str, Any]
     tags: tuple[str, ...]
-    unchanged: tuple[str, ...]
 
 
 class Uploader:
@@ -45,7 +44,6 @@ class Uploader:
         tensors: Mapping[str, Mapping[str, Tensor]],
         meta: Mapping[str, Any],
         tags: Sequence[str] = (),
-        unchanged: Collection[str] = (),
     ) -> None:
         """Copy and return; see `Checkpoints.save` for the arguments. They may change once this has returned.
 
@@ -58,10 +56,9 @@ class Uploader:
             raise RuntimeError("the uploader is closed or has failed: no checkpoint can be submitted")
         self.flush()
         plain = decode_document(encode_document(meta), f"meta of step {step}")
-        known = {group for group in unchanged if self._checkpoints.has(group)}
-        taken = {group: snapshot(items) for group, items in tensors.items() if group not in known}
+        taken = {group: snapshot(items) for group, items in tensors.items()}
         with self._changed:
-            self._pending = _Snapshot(step, taken, plain, tuple(tags), tuple(unchanged))
+            self._pending = _Snapshot(step, taken, plain, tuple(tags))
             self._changed.notify_all()
 
     def flush(self) -> None:
@@ -104,7 +101,7 @@ class Uploader:
             if taken is None:
                 return
             try:
-                self._checkpoints.save(taken.step, taken.tensors, taken.meta, taken.tags, taken.unchanged)
+                self._checkpoints.save(taken.step, taken.tensors, taken.meta, taken.tags)
             except BaseException as error:  # handed to the step loop, whatever it is
                 self._error, self._failed = error, True
             taken = None
