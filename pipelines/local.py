@@ -4,15 +4,15 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from components import stages
 from components.cli.values import configure
 from components.core.digest import digest_path
-from components.core.stage import execute
-from components.core.store.durable import explained
+from components.core.stage import Stage, StageConfig, execute, is_finished
+from components.core.store import durable
 from pipelines.wiring import NODES, Node
 
 SUMMARY = "summary.json"
@@ -44,7 +44,7 @@ def run_all(run: Run, until: str = NODES[-1].stage) -> dict[str, Any]:
     Returns:
         The summary.
     """
-    with explained(run.out):
+    with durable.explained(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
     summary = _read_summary(run)
     last = [node.stage for node in NODES].index(until)
@@ -76,7 +76,28 @@ def _run_stage(run: Run, node: Node) -> bool:
     inputs = {port: output(run, *edge) for port, edge in edges.items() if edge[0] in on}
     raw = {"raw": run.raw} if "raw" in node.parameters else {}
     outputs = {port.name: output(run, node.stage, port.name) for port in stage.output_ports()}
-    return execute(stage, config, stage.inputs(**inputs, **raw), stage.outputs(**outputs))
+    given, made = stage.inputs(**inputs, **raw), stage.outputs(**outputs)
+    for port, of in node.former.items():
+        given = _with_former(stage, config, given, made, port, of)
+    return execute(stage, config, given, made)
+
+
+def _with_former(
+    stage: Stage[Any, Any, Any], config: StageConfig, inputs: Any, outputs: Any, port: str, of: str
+) -> Any:
+    """The inputs with an output of the run before, where there was one; it is kept beside those to be made.
+
+    Kept only when the stage is about to run: a finished one stays finished, with what it was compared with then.
+    """
+    former: Path = getattr(outputs, of)
+    kept = former.with_name(f"{port}{former.suffix}")
+    if kept.exists():
+        inputs = replace(inputs, **{port: kept})
+    about_to_run = config.runtime.restart or not is_finished(stage.record(config, inputs), outputs)
+    if not (former.exists() and about_to_run):
+        return inputs
+    durable.replace(kept, former.read_bytes())
+    return replace(inputs, **{port: kept})
 
 
 def _describe(run: Run, stage: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ class Node:
         inputs: Producer by port, as `stage.port`. An edge to a node that is switched off is left out, which
             only an optional port allows.
         parameters: The pipeline's own parameters that the stage takes.
+        former: The stage's own output, by optional port: in a folder that is run again, the one of the run before is
+            kept and compared with.
         switch: Dotted key of the params; the node exists where its value is above 0. Empty: always.
     """
 
@@ -22,6 +24,7 @@ class Node:
     image: Literal["cpu", "gpu"] = "gpu"
     inputs: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
+    former: Mapping[str, str] = field(default_factory=dict)
     switch: str = ""
 
     def is_on(self, params: Mapping[str, Any]) -> bool:
@@ -49,6 +52,7 @@ NODES: tuple[Node, ...] = (
             "partial_unfreeze": "partial_unfreeze.model",
             "end_to_end": "end_to_end.model",
         },
+        former={"previous": "cases"},
     ),
     Node("export", inputs={"dataset": DATASET, "weights": "end_to_end.model", "evaluation": "evaluate.metrics"}),
 )

@@ -84,7 +84,7 @@ def _previous(file: Path | None, shipped: System, seed: int) -> Previous | None:
         return None
     now = {case.id: case.scores for case in shipped.cases}
     groups = {case.id: case.group for case in shipped.cases}
-    return Previous(file.parent.parent.name, compare(now, _read_cases(file, shipped.name), groups, seed))
+    return Previous(file.resolve().parent.parent.name, compare(now, _read_cases(file, shipped.name), groups, seed))
 
 
 def _read_cases(file: Path, system: str) -> Mapping[str, Mapping[str, float]]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from components.core.config import Values
 
-
 RATE = "rate/"
 """Prefix of a part's learning rate in a row of the history."""
 
