@@ -51,8 +51,7 @@ def test_digest_follows_what_decides_the_features(config: ModelConfig, dataset: 
     assert first == FreqMedClipTask(config, Augment()).examples(dataset, "train").digest
     others = [
         FreqMedClipTask(config, Augment(rotation=3)).examples(dataset, "train").digest,
-        FreqMedClipTask(config, Augment(), seed=1).examples(dataset, "train").digest,
         FreqMedClipTask(config, Augment()).examples(dataset, "val").digest,
         FreqMedClipTask(config.model_copy(update={"image_size": 64}), Augment()).examples(dataset, "train").digest,
     ]
-    assert len({first, *others}) == 5
+    assert len({first, *others}) == 1 + len(others)

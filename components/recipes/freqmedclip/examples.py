@@ -16,6 +16,9 @@ from components.core.engine.task import Batch, ViewKey
 from components.core.models import clip, sam
 from components.recipes.freqmedclip.data import Sample
 
+SEED = 0
+"""Of the augmentation: the key of a view holds the run's seed already."""
+
 FIELDS = frozenset({"image", "mask", "sam_image", "prompt", "caption"})
 
 
@@ -29,16 +32,15 @@ class SegmentationExamples:
         samples: Rows of this split.
         size: Side of CLIP's pictures, s.
         sam_size: Side of SAM's pictures, t.
-        seed: Of the augmentation.
     """
 
     def __init__(
-        self, dataset: Dataset, samples: Sequence[Sample], *, size: int, sam_size: int, augment: Augment, seed: int
+        self, dataset: Dataset, samples: Sequence[Sample], *, size: int, sam_size: int, augment: Augment
     ) -> None:
         self._dataset = dataset
         self._samples = samples
         self._size, self._sam_size = size, sam_size
-        self._augment, self._seed = augment, seed
+        self._augment = augment
         self.ids: list[str] = [sample.id for sample in samples]
         numbers = {case: number for number, case in enumerate(dict.fromkeys(s.case_id for s in samples))}
         self.sources: list[int] = [numbers[sample.case_id] for sample in samples]
@@ -54,7 +56,7 @@ class SegmentationExamples:
     def digest(self) -> str:
         """Of the data, the samples' targets, the sizes and the augmentation; texts are in the tables."""
         targets = [[sample.id, sample.case_id, sample.value] for sample in self._samples]
-        sizes = [self._size, self._sam_size, self._seed]
+        sizes = [self._size, self._sam_size]
         return digest_values([self._dataset.digest, targets, sizes, self._augment.model_dump(mode="json")])
 
     def load(self, rows: Sequence[int], keys: Sequence[ViewKey], fields: frozenset[str]) -> Batch:
@@ -87,7 +89,7 @@ class SegmentationExamples:
     ) -> tuple[UInt8[np.ndarray, "size size 3"], NDArray[np.float32]]:
         image = np.asarray(self._dataset.array(sample.case_id, "image"))
         labels = np.asarray(self._dataset.array(sample.case_id, "mask"))
-        picture, seen = self._augment.apply(image, labels, size, self._seed, key)
+        picture, seen = self._augment.apply(image, labels, size, SEED, key)
         return picture, np.asarray(seen == sample.value, dtype=np.float32)
 
 

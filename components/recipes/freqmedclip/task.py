@@ -18,7 +18,7 @@ from components.core.engine.task import Batch, Examples, Features, Objective, Pr
 from components.core.errors import BadInput
 from components.core.export.policy import Policy
 from components.core.losses.contrastive import silent_directions
-from components.recipes.contract import Baseline, CasePrediction, RecipeTask
+from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask
 from components.recipes.freqmedclip.baselines import yardsticks
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.checks import check_losses
@@ -45,19 +45,22 @@ class FreqMedClipTask:
         config: The model.
         augment: Views of the train split.
         baselines: Yardsticks beside the model.
-        seed: Of the augmentation.
     """
 
     monitor = "dice"
     headline = "dice"
+    indicators = (
+        Indicator("fusion_alpha", "between 0.2 and 0.4"),
+        Indicator("saliency_sharpness", "sharper than the untrained model's"),
+        Indicator("prompt_box_tightness", "tighter than the untrained model's"),
+        Indicator("dice", "rises with every phase"),
+        Indicator("boundary_f1", "rises with every phase"),
+    )
 
-    def __init__(
-        self, config: ModelConfig, augment: Augment, baselines: BaselinesConfig | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, config: ModelConfig, augment: Augment, baselines: BaselinesConfig | None = None) -> None:
         self.config = config
         self._baselines = baselines or BaselinesConfig()
         self.augment = augment
-        self.seed = seed
 
     def build_model(self, seed: int) -> FreqMedClip:
         """The model on the CPU; random parts are a pure function of the seed."""
@@ -90,7 +93,6 @@ class FreqMedClipTask:
             size=self.config.image_size,
             sam_size=self.config.sam.image_size,
             augment=self.augment,
-            seed=self.seed,
         )
 
     def check(self, losses: Mapping[str, float], examples: Examples, trainable: Collection[str]) -> None:
