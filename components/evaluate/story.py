@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.core.metrics.summary import by_label, summarise_scores
-from components.core.report.report import Curve, Previous, Report, SystemSummary, compare
+from components.core.metrics.summary import by_label, summarise, summarise_scores
+from components.core.report.render import number
+from components.core.report.report import Curve, Previous, Progress, Report, SystemSummary, compare
 from components.evaluate.systems import UNTRAINED, Judge, System
 from components.evaluate.values import PHASES, Evaluate
-from components.recipes.contract import CasePrediction
+from components.recipes.contract import CasePrediction, Indicator
 
 
 def tell(
@@ -32,12 +33,13 @@ def tell(
     labels = [case.label for case in shipped.cases]
     return Report(
         title=f"{recipe}: evaluation",
-        facts=_facts(judge, recipe),
+        facts={**_facts(judge, recipe), **_last_values(judge, shipped)},
         headline=judge.task.headline,
         systems=[_summary(system, judge.seed, values.draws) for system in systems],
         curves=list(_curves(systems, judge.task.monitor)),
         cases=[replace(case, pictures=painted.get(case.id, {})) for case in shipped.cases],
         by_label=by_label(scores, labels, groups, judge.seed, values.draws),
+        progress=[_progress(indicator, systems) for indicator in judge.task.indicators],
         previous=_previous(previous, shipped, judge.seed),
         synthetic=card.synthetic,
         warnings=card.warnings,
@@ -54,6 +56,28 @@ def _facts(judge: Judge, recipe: str) -> dict[str, str]:
         "cases": ", ".join(f"{split} {sum(by_stratum.values())}" for split, by_stratum in counts.items()),
         "intended use": "research on the reader's own data; not for diagnosis",
     }
+
+
+def _last_values(judge: Judge, shipped: System) -> dict[str, str]:
+    """Indicators that no test case scores, of the model that would be shipped."""
+    scored = {name for case in shipped.cases for name in case.scores}
+    names = [indicator.metric for indicator in judge.task.indicators if indicator.metric not in scored]
+    found = {name: shipped.validated.get(name) for name in names}
+    return {f"{name} of {shipped.name}": number(value) for name, value in found.items() if value is not None}
+
+
+def _progress(indicator: Indicator, systems: Sequence[System]) -> Progress:
+    """An indicator before training and after every phase: on the test split where cases score it."""
+    name = indicator.metric
+    trained = [system for system in systems if system.name in (UNTRAINED, *PHASES)]
+    if any(name in case.scores for system in trained for case in system.cases):
+        values = {
+            system.name: summarise([case.scores.get(name, math.nan) for case in system.cases], draws=1).mean
+            for system in trained
+        }
+        return Progress(name, indicator.hoped, "test split, mean", values)
+    values = {system.name: system.validated.get(name) for system in trained}
+    return Progress(name, indicator.hoped, "validation", values)
 
 
 def _summary(system: System, seed: int, draws: int) -> SystemSummary:

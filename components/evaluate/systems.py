@@ -1,7 +1,7 @@
 """What is judged: the model before and after every phase, and the yardsticks beside it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -36,11 +36,13 @@ class System:
         name: `untrained`, a phase, or a baseline.
         cases: One prediction per test sample.
         history: Training history, one row per epoch; empty where nothing was trained.
+        validated: Validation metrics of the weights that are judged; empty where nothing was trained.
     """
 
     name: str
     cases: list[CasePrediction]
     history: Sequence[Mapping[str, float]]
+    validated: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Judge:
         """A finished phase's model."""
         artifact = self._artifact(folder)
         cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision)
-        return System(name, cases, artifact.meta.history)
+        return System(name, cases, artifact.meta.history, artifact.meta.metrics)
 
     def controls(self, name: str, folder: Path) -> Iterator[System]:
         """A finished phase's model on the test samples asked wrongly on purpose."""

@@ -124,12 +124,29 @@ class Baseline(Protocol):
         """Fit on train (if there is anything to fit), choose on val, predict test."""
 
 
+@dataclass(frozen=True)
+class Indicator:
+    """A number that tells whether training did what it is for; reported, never promised.
+
+    Attributes:
+        metric: Of `CasePrediction.scores` (its mean on the test split), else of `Task.summarise` (the validation of
+            the weights that a phase hands on).
+        hoped: What it should do, in words: "rises with every phase".
+    """
+
+    metric: str
+    hoped: str
+
+
 @runtime_checkable
 class RecipeTask(Task, Protocol):
     """A task that can also be judged, shown and shipped."""
 
     headline: str
     """The metric of `CasePrediction.scores` that tables lead with; greater is better."""
+
+    indicators: Sequence[Indicator]
+    """What the report says of success before and after every phase."""
 
     def evaluation_losses(self) -> Mapping[str, float]:
         """Loss terms whose prefixes and fields a full prediction needs (every candidate of `decide`)."""

@@ -95,6 +95,23 @@ class Previous:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """One indicator of success before training and after every phase.
+
+    Attributes:
+        metric: What was measured.
+        hoped: What it should do, in words.
+        where: The split it was measured on.
+        by_system: Measured value by system, in their order; None where it is undefined.
+    """
+
+    metric: str
+    hoped: str
+    where: str
+    by_system: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything one evaluation tells.
 
@@ -107,6 +124,7 @@ class Report:
         cases: Judged samples of the system that is reported on.
         by_label: Estimates by label and metric.
         confusion: For classifiers.
+        progress: Indicators of success, each with the same systems.
         previous: Comparison with an earlier run.
         synthetic: Shows the banner that the data are synthetic.
         warnings: Sentences a reader must not miss ("groups inferred, ...").
@@ -122,6 +140,7 @@ class Report:
     cases: Sequence[Case] = ()
     by_label: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     confusion: Confusion | None = None
+    progress: Sequence[Progress] = ()
     previous: Previous | None = None
     synthetic: bool = False
     warnings: Sequence[str] = ()

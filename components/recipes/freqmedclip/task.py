@@ -49,7 +49,7 @@ class FreqMedClipTask:
 
     monitor = "dice"
     headline = "dice"
-    indicators = (
+    indicators: Sequence[Indicator] = (
         Indicator("fusion_alpha", "between 0.2 and 0.4"),
         Indicator("saliency_sharpness", "sharper than the untrained model's"),
         Indicator("prompt_box_tightness", "tighter than the untrained model's"),

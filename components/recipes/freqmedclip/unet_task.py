@@ -18,7 +18,7 @@ from components.core.export.policy import Policy
 from components.core.losses.bce import bce_loss
 from components.core.losses.dice import soft_dice_loss
 from components.core.metrics.overlap import dice
-from components.recipes.contract import Baseline, CasePrediction, RecipeTask
+from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig, UnetBaseline
 from components.recipes.freqmedclip.data import prompts_of
 from components.recipes.freqmedclip.evaluation import score_maps
@@ -46,6 +46,7 @@ class UnetTask:
 
     monitor = "dice"
     headline = HEADLINE
+    indicators: Sequence[Indicator] = ()
 
     def __init__(
         self,
