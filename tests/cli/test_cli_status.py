@@ -24,7 +24,7 @@ def unfinished(folder: Path, steps: int, epochs: int) -> None:
     for epoch in range(epochs):
         progress.consider({"dice": 0.1 * (epoch + 1)}, "dice", {})
         progress.add({"seg": 1.0}, 8)
-        progress.finish_epoch({"dice": 0.1 * (epoch + 1)})
+        progress.finish_epoch({"dice": 0.1 * (epoch + 1)}, {})
     meta = {"progress": progress.dump(), "finished": False}
     Checkpoints(open_store(folder)).save(steps, {"weights": {"w": torch.full((2,), float(steps))}}, meta)
 
