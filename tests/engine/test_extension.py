@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from components.core.checkpoint.repository import Checkpoints
 from components.core.engine.phase import Handoff
 from components.core.errors import BadInput
+from components.core.store import open_store
 from tests.engine.test_run import PHASE, Killed, assert_same, job, kill_at, run
 from tests.engine.toy import ToyTask
 
@@ -86,3 +88,11 @@ def test_patience_ends_a_phase_and_changes_none_of_its_rates(tmp_path: Path) -> 
     ended = run(job(Stuck(), tmp_path / "ended", patient))
     whole = run(job(Stuck(), tmp_path / "whole", patient.model_copy(update={"patience": 0})))
     assert ended.history == whole.history[:3]
+
+
+def test_a_checkpoint_of_an_earlier_version_is_told_apart_by_its_code(tmp_path: Path) -> None:
+    given = job(ToyTask(), tmp_path)
+    meta = {"finished": False, "identity": {**given.identity.dump(), "code": "earlier"}}
+    Checkpoints(open_store(given.store)).save(1, {"weights": {"w": torch.zeros(1)}}, meta)
+    with pytest.raises(BadInput, match="code: now 'code', in the checkpoint 'earlier'"):
+        run(given)

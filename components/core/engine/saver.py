@@ -110,7 +110,7 @@ class Saver:
         checkpoint = self._checkpoints.load_newest()
         if checkpoint is None:
             return None
-        extended = checkpoint.meta["extended"]
+        extended = checkpoint.meta.get("extended", 0)
         longer = extended > self._runtime.extend_epochs
         if checkpoint.meta["finished"] and (longer or checkpoint.meta["identity"] != self._identity.dump()):
             log.info("%s holds a finished run of something else: starting anew", self._uri)
