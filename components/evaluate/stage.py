@@ -82,6 +82,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
             systems += judge.baselines()
             systems += judge.trained_baselines(identity, outputs.metrics.parent)
         numbers = metrics(systems, models, task.headline, config.seed, values.draws)
+        tracker.final({name: one["mean"] for name, one in numbers["systems"][PHASES[-1]].items() if one["n"]})
         outputs.metrics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         outputs.cases.write_text(cases_csv(systems), encoding="utf-8")
         report = tell(judge, systems, config.recipe.name, values, inputs.end_to_end, inputs.previous)

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from components.core.data.card import read_card
 from components.core.data.prepare import prepare
 from components.core.data.quarantine import QuarantineLimits
 from components.core.data.splits import Split
 from components.core.stage import Stage, StageConfig
+from components.core.tracking.push import RunLabels
+from components.core.tracking.tracker import Tracker
 from components.recipes import AnyRecipe
 
 
@@ -50,16 +53,22 @@ class Outputs:
 
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Prepare the dataset. Raises BadInput."""
-    prepare(
-        config.recipe.data,
-        inputs.raw,
-        config.split,
-        config.quarantine,
-        outputs.dataset,
-        recipe=config.recipe.name,
-        workers=config.runtime.workers,
-        progress=config.runtime.progress,
-    )
+    fold = str(config.split.fold) if config.split.folds else ""
+    with Tracker(config.runtime, RunLabels(config.recipe.name, STAGE.name, fold=fold)) as tracker:
+        prepare(
+            config.recipe.data,
+            inputs.raw,
+            config.split,
+            config.quarantine,
+            outputs.dataset,
+            recipe=config.recipe.name,
+            workers=config.runtime.workers,
+            progress=config.runtime.progress,
+        )
+        card = read_card(outputs.dataset)
+        tracker.quarantined(len(card.quarantine))
+        counts = {f"cases_{split}": float(sum(strata.values())) for split, strata in card.counts.items()}
+        tracker.final({**counts, "quarantined": float(len(card.quarantine))})
 
 
 STAGE = Stage(

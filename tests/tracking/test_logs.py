@@ -127,11 +127,22 @@ def render(table: object) -> list[str]:
 def test_tables_fit_one_screen() -> None:
     many = {f"vision.blocks.{index}": 7_087_872 for index in range(12)}
     plan = RunPlan(
-        "freqmedclip", "partial_unfreeze", "70 train, 15 val", many, 5, 200, "cpu fp32", 10**9, 10**8, 10**11, "step 40"
+        "freqmedclip",
+        "partial_unfreeze",
+        "70 train, 15 val",
+        many,
+        5,
+        200,
+        "cpu fp32",
+        "filled now",
+        10**9,
+        10**11,
+        "step 40",
     )
     lines = render(plan_table(plan))
     assert len(lines) <= 24
-    assert any("about 1 GB" in line for line in lines)
+    assert any("about 1 GB (100 GB free)" in line for line in lines)
+    assert any("filled now" in line for line in lines)
     assert any("and 4 more" in line for line in lines)
     result = RunResult("freqmedclip · warmup", "finished", 65.0, 100, 800, 3.0, 5, 15, 2, dict.fromkeys(many, 0.5))
     lines = render(result_table(result))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from components.core.runtime import Runtime
+from components.core.runtime import Cache, Runtime
 from components.core.tracking.overview import RunPlan
 
 COPIES = 5
@@ -31,7 +31,7 @@ def describe(
     steps: int,
     done: int,
     device: str,
-    cache_bytes: int,
+    store: str,
     runtime: Runtime,
 ) -> RunPlan:
     """The opening table of a phase.
@@ -41,7 +41,7 @@ def describe(
         rates: Learning rate by trainable part.
         steps: Optimiser steps planned.
         done: Of which a checkpoint has done these.
-        cache_bytes: Size of the frozen features in use; 0 where there are none.
+        store: Where the checkpoints go.
     """
     trainable = {part: counts[part] for part in rates}
     total, moving = sum(counts.values()), sum(trainable.values())
@@ -54,8 +54,30 @@ def describe(
         frozen=total - moving,
         steps=steps,
         device=device,
-        cache_bytes=cache_bytes or None,
+        cache=_cache(runtime.cache),
         disk_bytes=4 * (total + COPIES * moving * kept),
-        free_bytes=shutil.disk_usage(Path.cwd()).free,
+        free_bytes=free_bytes(store),
         resume=f"after step {done}" if done else "",
     )
+
+
+def _cache(settings: Cache) -> str:
+    """Where frozen features are kept. Sizes follow from the first features of each kind, so the cache tells them."""
+    if not settings.enabled:
+        return ""
+    return f"read from {settings.dir}, or filled now (each size is told first), at most {settings.max_gb:g} GB"
+
+
+def free_bytes(store: str) -> int | None:
+    """Free space where checkpoints go; None where nobody can tell (a bucket).
+
+    Args:
+        store: Folder, `file://` or `s3://` address. The folder need not exist yet.
+    """
+    scheme, separator, rest = store.partition("://")
+    if separator and scheme != "file":
+        return None
+    place = Path(rest if separator else store).absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free

@@ -111,12 +111,12 @@ class PhaseRun:
         job, progress = self._job, self._progress
         if self._finished:
             return  # a phase of no epochs passes its input through
+        self._announce()
         cache = FeatureCache(job.runtime.cache) if job.runtime.cache.enabled else None
         features = {split: self.frozen(split, cache) for split in self._examples}
         if cache is not None:
             self._tracker.cache(cache.hits, cache.misses)
         stepper = self.stepper(features["train"])
-        self._announce(sum(kept.nbytes for kept in features.values()))
         self._tracker.begin(job.name, self._total_steps, progress.step)
         while not self._finished:
             for _ in saver.judging(self.steps(stepper, features["train"])):
@@ -127,7 +127,7 @@ class PhaseRun:
                 self._close_epoch(features["val"])
             saver.save(progress.step, self._trainee.capture(), self._meta(), epoch=progress.epoch)
 
-    def _announce(self, cache_bytes: int) -> None:
+    def _announce(self) -> None:
         job = self._job
         plan = describe(
             recipe=job.recipe,
@@ -138,7 +138,7 @@ class PhaseRun:
             steps=self._total_steps,
             done=self._progress.step,
             device=f"{self._device.device.type}, {self._device.precision}",
-            cache_bytes=cache_bytes,
+            store=job.store,
             runtime=job.runtime,
         )
         self._tracker.plan(plan)

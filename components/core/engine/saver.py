@@ -22,6 +22,7 @@ from components.core.errors import BadInput, Temporary
 from components.core.identity import Identity, require_exact, require_same
 from components.core.runtime import Runtime
 from components.core.store import open_store
+from components.core.store.retry import Retrying
 from components.core.tracking.tracker import Tracker
 
 T = TypeVar("T")
@@ -81,7 +82,14 @@ class Saver:
                 self._uploader.flush()
                 self._checkpoints.mark_failed(self._identity.digest, str(error))
         finally:
-            self._open.__exit__(kind, error, trace)
+            try:
+                self._open.__exit__(kind, error, trace)
+            finally:
+                self._tell_retries()
+
+    def _tell_retries(self) -> None:
+        if isinstance(self._store, Retrying) and (times := self._store.retry.since_asked()):
+            self._tracker.retried("store", times)
 
     @contextmanager
     def judged(self) -> Iterator[None]:
@@ -139,6 +147,7 @@ class Saver:
         if epoch is not None and every and epoch % every == 0:
             tags.append(f"epoch-{epoch}")
         self._uploader.submit(step, groups, {**meta, "identity": self._identity.dump()}, tags=tags)
+        self._tell_retries()
 
     def stop_if_asked(self, step: int, capture: Callable[[], Groups], meta: Callable[[], Mapping[str, Any]]) -> None:
         """After SIGTERM: save what there is and end, to be started again. Best effort; kills come unannounced."""

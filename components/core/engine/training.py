@@ -82,6 +82,7 @@ def run_phase(
             recipe=recipe.name,
         )
         result = train(job, tracker)
+        tracker.final(result.summary)
     meta = _meta(job, recipe, result)
     ModelArtifact.save(files.model, result.weights, result.optimizer, meta)
     values = {"val": result.summary, "steps": result.steps, "decision": result.decision}

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -14,6 +14,13 @@ log = logging.getLogger(__name__)
 
 class Transient(Exception):
     """The attempt failed for a reason that may pass; its text is fit for a log."""
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """A store that repeats what may pass by itself."""
+
+    retry: "Retry"
 
 
 @dataclass
@@ -33,7 +40,14 @@ class Retry:
     first: float = 0.2
     cap: float = 10.0
     count: int = 0
+    _told: int = field(default=0, repr=False)
     _random: random.Random = field(default_factory=random.SystemRandom, repr=False)
+
+    def since_asked(self) -> int:
+        """Retries made since this was last asked."""
+        now = self.count  # read once: uploads count on in their own thread
+        made, self._told = now - self._told, now
+        return made
 
     def __call__(self, what: str, attempt: Callable[[], T]) -> T:
         """Call until it returns. Raises the last `Transient`, and at once whatever else the attempt raises."""

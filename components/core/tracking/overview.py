@@ -24,7 +24,7 @@ class RunPlan:
         frozen: Frozen parameters.
         steps: Optimiser steps planned.
         device: Device and precision.
-        cache_bytes: Estimated size of the feature cache; None where nothing is cached.
+        cache: One line about the cache of frozen features; empty where there is none.
         disk_bytes: Estimated need of the outputs and checkpoints.
         free_bytes: Free space where they go; None if unknown.
         resume: Where it goes on from; empty for a fresh start.
@@ -37,7 +37,7 @@ class RunPlan:
     frozen: int = 0
     steps: int = 0
     device: str = ""
-    cache_bytes: int | None = None
+    cache: str = ""
     disk_bytes: int | None = None
     free_bytes: int | None = None
     resume: str = ""
@@ -57,7 +57,7 @@ class RunResult:
         cache_hits: Frozen features read instead of computed.
         cache_misses: Frozen features computed.
         checkpoints: Checkpoints committed.
-        metrics: Last validation's metrics.
+        metrics: Final ones, else those of the last validation.
     """
 
     stage: str
@@ -102,7 +102,7 @@ def _plan_rows(plan: RunPlan) -> Iterator[tuple[str, str]]:
         yield from _listing({name: f"{count:,}" for name, count in plan.trainable.items()})
     if plan.steps:
         yield "steps", f"{plan.steps:,}"
-    yield "cache", "nothing to cache" if plan.cache_bytes is None else f"about {show_bytes(plan.cache_bytes)}"
+    yield "cache", plan.cache or "off: what is frozen is computed in every step"
     if plan.disk_bytes is not None:
         free = "" if plan.free_bytes is None else f" ({show_bytes(plan.free_bytes)} free)"
         yield "disk", f"about {show_bytes(plan.disk_bytes)}{free}"
@@ -121,7 +121,7 @@ def _result_rows(result: RunResult) -> Iterator[tuple[str, str]]:
     if result.checkpoints:
         yield "checkpoints", f"{result.checkpoints:,} saved"
     if result.metrics:
-        yield "validation", ""
+        yield "metrics", ""
         yield from _listing({name: f"{value:.4f}" for name, value in result.metrics.items()})
 
 

@@ -179,9 +179,9 @@ class Tracker:
             self._board.resume(step)
         log.info("resumed after step %d", step)
 
-    def retried(self, operation: str) -> None:
-        """Report a repeated attempt, for example of an upload."""
-        self.metrics.add("thaw_retries_total", operation=operation)
+    def retried(self, operation: str, times: int = 1) -> None:
+        """Report repeated attempts, for example of requests to the store."""
+        self.metrics.add("thaw_retries_total", times, operation=operation)
 
     def quarantined(self, count: int) -> None:
         """Report how many samples were set aside as unusable."""
