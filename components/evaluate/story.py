@@ -9,7 +9,7 @@ from pathlib import Path
 from components.core.metrics.summary import by_label, summarise, summarise_scores
 from components.core.report.render import number
 from components.core.report.report import Curve, Previous, Progress, Report, SystemSummary, compare
-from components.evaluate.systems import UNTRAINED, Judge, System
+from components.evaluate.systems import Judge, System
 from components.evaluate.values import PHASES, Evaluate
 from components.recipes.contract import CasePrediction, Indicator
 
@@ -69,7 +69,7 @@ def _last_values(judge: Judge, shipped: System) -> dict[str, str]:
 def _progress(indicator: Indicator, systems: Sequence[System]) -> Progress:
     """An indicator before training and after every phase: on the test split where cases score it."""
     name = indicator.metric
-    trained = [system for system in systems if system.name in (UNTRAINED, *PHASES)]
+    trained = [system for system in systems if system.kind in ("untrained", "phases")]
     if any(name in case.scores for system in trained for case in system.cases):
         values = {
             system.name: summarise([case.scores.get(name, math.nan) for case in system.cases], draws=1).mean
@@ -83,8 +83,7 @@ def _progress(indicator: Indicator, systems: Sequence[System]) -> Progress:
 def _summary(system: System, seed: int, draws: int) -> SystemSummary:
     groups = [case.group for case in system.cases]
     estimates = summarise_scores([c.scores for c in system.cases], groups, seed, draws)
-    kind = "phases" if system.name in PHASES else UNTRAINED if system.name == UNTRAINED else "baselines"
-    return SystemSummary(system.name, estimates, kind)
+    return SystemSummary(system.name, estimates, system.kind)
 
 
 def _curves(systems: Sequence[System], monitor: str) -> list[Curve]:

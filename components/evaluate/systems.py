@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -37,12 +38,14 @@ class System:
         cases: One prediction per test sample.
         history: Training history, one row per epoch; empty where nothing was trained.
         validated: Validation metrics of the weights that are judged; empty where nothing was trained.
+        kind: Heading it stands under in the report.
     """
 
     name: str
     cases: list[CasePrediction]
     history: Sequence[Mapping[str, float]]
     validated: Mapping[str, float] = field(default_factory=dict)
+    kind: Literal["untrained", "phases", "controls", "baselines"] = "baselines"
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,13 @@ class Judge:
 
     def untrained(self) -> System:
         """The model as the recipe builds it."""
-        return System(UNTRAINED, self._predict(self.task, self.task.build_model(self.seed), {}), [])
+        return System(UNTRAINED, self._predict(self.task, self.task.build_model(self.seed), {}), [], kind="untrained")
 
     def phase(self, name: str, folder: Path) -> System:
         """A finished phase's model."""
         artifact = self._artifact(folder)
         cases = self._predict(self.task, self._loaded(self.task, artifact), artifact.meta.decision)
-        return System(name, cases, artifact.meta.history, artifact.meta.metrics)
+        return System(name, cases, artifact.meta.history, artifact.meta.metrics, "phases")
 
     def controls(self, name: str, folder: Path) -> Iterator[System]:
         """A finished phase's model on the test samples asked wrongly on purpose."""
@@ -72,7 +75,7 @@ class Judge:
         model = self._loaded(self.task, artifact)
         for control, examples in self.task.controls(self.dataset).items():
             cases = self._predict(self.task, model, artifact.meta.decision, examples)
-            yield System(f"{name} ({control})", cases, [])
+            yield System(f"{name} ({control})", cases, [], kind="controls")
 
     def pictures(self, folder: Path, shown: Collection[str]) -> list[CasePrediction]:
         """Predictions of a finished phase for some samples, with pictures; no other sample is predicted again."""

@@ -50,16 +50,17 @@ class FakeJudge:
 
 
 SYSTEMS = [
-    System("untrained", cases({"a": 0.1, "b": 0.1, "c": 0.1, "d": math.nan}), []),
+    System("untrained", cases({"a": 0.1, "b": 0.1, "c": 0.1, "d": math.nan}), [], kind="untrained"),
     System(
         "warmup",
         cases({"a": 0.3, "b": 0.3, "c": 0.3, "d": math.nan}),
         [{"epoch": 0.0, "train/loss": 2.0}, {"epoch": 1.0, "train/loss": 1.5, "val/dice": 0.3}],
         {"dice": 0.3, "alpha": 0.15},
+        "phases",
     ),
-    System("partial_unfreeze", cases({"a": 0.4, "b": 0.4, "c": 0.4, "d": math.nan}), [], {"alpha": 0.2}),
-    System("end_to_end", cases({"a": 0.9, "b": 0.2, "c": 0.5, "d": math.nan}), [], {"alpha": 0.25}),
-    System("end_to_end (swapped prompts)", cases({"a": 0.0, "b": 0.0, "c": 0.0, "d": math.nan}), []),
+    System("partial_unfreeze", cases({"a": 0.4, "b": 0.4, "c": 0.4, "d": math.nan}), [], {"alpha": 0.2}, "phases"),
+    System("end_to_end", cases({"a": 0.9, "b": 0.2, "c": 0.5, "d": math.nan}), [], {"alpha": 0.25}, "phases"),
+    System("end_to_end (swapped)", cases({"a": 0.0, "b": 0.0, "c": 0.0, "d": math.nan}), [], kind="controls"),
     System("otsu", cases({"a": 0.6, "b": 0.6, "c": 0.6, "d": math.nan}), []),
 ]
 
@@ -83,7 +84,7 @@ def test_systems_are_told_in_order_and_of_their_kinds() -> None:
         ("warmup", "phases"),
         ("partial_unfreeze", "phases"),
         ("end_to_end", "phases"),
-        ("end_to_end (swapped prompts)", "baselines"),
+        ("end_to_end (swapped)", "controls"),
         ("otsu", "baselines"),
     ]
     assert report.systems[0].metrics["dice"].n == 3
