@@ -17,6 +17,8 @@ def definitions(file: Path) -> set[str]:
             body = node.body[1:] if ast.get_docstring(node) else node.body
             found.add(f"def {node.name}({len(node.args.args)}): {[ast.dump(line) for line in body]}")
         elif isinstance(node, ast.Assign) and not isinstance(getattr(node.value, "value", None), int):
+            if ast.unparse(node.value) == "logging.getLogger(__name__)":
+                continue  # every file's logger is its own
             found.update(f"{ast.unparse(target)} = {ast.unparse(node.value)}" for target in node.targets)
     return found
 
