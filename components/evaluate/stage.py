@@ -1,28 +1,21 @@
 """Stage `evaluate`: judge every phase and the yardsticks on the test split, and write the report."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from components.core.stage import Stage, StageConfig
+from components.core.stage import Stage
 from components.evaluate.values import PHASES, Evaluate
-from components.recipes import AnyRecipe
+from components.model_stage import ModelStageConfig
 
 
-class Config(StageConfig):
+class Config(ModelStageConfig):
     """Values of the stage."""
 
     uses: ClassVar = ("seed", "recipe", "evaluate")
 
-    seed: int = 0
-    recipe: AnyRecipe
     evaluate: Evaluate = Evaluate()
-
-    def weight_files(self) -> Mapping[str, Path]:
-        """Of the model that the stage builds."""
-        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

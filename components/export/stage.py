@@ -1,28 +1,21 @@
 """Stage `export`: write the bundle that leaves the project, and prove that it says what the model says."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from components.core.stage import Stage, StageConfig
+from components.core.stage import Stage
 from components.export.values import Export
-from components.recipes import AnyRecipe
+from components.model_stage import ModelStageConfig
 
 
-class Config(StageConfig):
+class Config(ModelStageConfig):
     """Values of the stage."""
 
     uses: ClassVar = ("seed", "recipe", "export")
 
-    seed: int = 0
-    recipe: AnyRecipe
     export: Export = Export()
-
-    def weight_files(self) -> Mapping[str, Path]:
-        """Of the model that the stage builds."""
-        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

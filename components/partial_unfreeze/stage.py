@@ -1,27 +1,20 @@
 """Stage `partial_unfreeze`: thaw the last blocks of the encoder and train them with the new modules."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from components.core.engine.phase import Phase
-from components.core.stage import Stage, StageConfig
-from components.recipes import AnyRecipe
+from components.core.stage import Stage
+from components.model_stage import ModelStageConfig
 
 
-class Config(StageConfig):
+class Config(ModelStageConfig):
     """Values of the stage."""
 
     uses: ClassVar = ("seed", "recipe", "partial_unfreeze")
 
-    seed: int = 0
-    recipe: AnyRecipe
     partial_unfreeze: Phase
-
-    def weight_files(self) -> Mapping[str, Path]:
-        """Of the model that the stage builds."""
-        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)

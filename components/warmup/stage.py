@@ -1,27 +1,20 @@
 """Stage `warmup`: train the new modules while every pretrained tower stays frozen."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from components.core.engine.phase import Phase
-from components.core.stage import Stage, StageConfig
-from components.recipes import AnyRecipe
+from components.core.stage import Stage
+from components.model_stage import ModelStageConfig
 
 
-class Config(StageConfig):
+class Config(ModelStageConfig):
     """Values of the stage."""
 
     uses: ClassVar = ("seed", "recipe", "warmup")
 
-    seed: int = 0
-    recipe: AnyRecipe
     warmup: Phase
-
-    def weight_files(self) -> Mapping[str, Path]:
-        """Of the model that the stage builds."""
-        return self.recipe.weight_files()
 
 
 @dataclass(frozen=True)
