@@ -14,10 +14,10 @@ RECIPE ?= freqmedclip
 DATA ?=
 OUT ?= runs/$(RECIPE)-demo
 
-.PHONY: help setup demo test check format ci lock clean
+.PHONY: help setup demo test test-slow check format ci lock clean
 
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install Thaw and everything it needs into .venv, at the locked versions.
 
@@ -35,6 +35,9 @@ demo: setup ## Train, judge and export RECIPE at demo size (DATA=folder for your
 
 test: setup ## Run the fast tests.
 	$(BIN)/python -m pytest
+
+test-slow: setup ## Run the whole-system tests: doors agree, twenty kills, the text matters, third-party oracles.
+	$(BIN)/python -m pytest -m slow
 
 check: setup ## Check formatting, lint, types and the direction of imports.
 	$(BIN)/ruff format --check .
