@@ -1,7 +1,6 @@
 """`thaw run`: every stage of a recipe in order, in this process, into one folder."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -125,6 +124,5 @@ def _finish_summary(run: Run, summary: dict[str, Any]) -> None:
     card = json.loads((prepared / "card.json").read_text(encoding="utf-8"))
     summary["synthetic"] = card["synthetic"]
     summary["data"] = summary["stages"]["prepare"]["digests"]["dataset"]
-    partial = run.out / f".{SUMMARY}.unfinished"
-    partial.write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(partial, run.out / SUMMARY)
+    text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
+    durable.replace(run.out / SUMMARY, text.encode())

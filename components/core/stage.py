@@ -7,7 +7,6 @@ output makes running the same stage on the same inputs again a no-op.
 
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -233,9 +232,8 @@ def _publish(staged: Any, outputs: Any, record: dict[str, Any]) -> None:
     for name, path in _paths(outputs).items():
         _discard(path)
         made[name].rename(path)
-    partial = _record_file(outputs).with_suffix(".unfinished")
-    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(partial, _record_file(outputs))
+    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    durable.replace(_record_file(outputs), text.encode())
 
 
 def _record_file(outputs: Any) -> Path:

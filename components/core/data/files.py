@@ -1,31 +1,16 @@
 """Writing files so that they are there whole or not at all, and reading files of bounded size."""
 
-import os
 from pathlib import Path
 
 from components.core.errors import BadInput
+from components.core.store import durable
 
 MAX_TEXT_BYTES = 512 << 20
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable (renames and new files)."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically and durably."""
-    partial = path.with_name(f".{path.name}.unfinished")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
-    sync_folder(path.parent)
+    durable.replace(path, text.encode())
 
 
 def read_text(path: Path) -> str:

@@ -19,9 +19,9 @@ from jaxtyping import Shaped
 from safetensors.numpy import save_file
 
 from components.core.config import Values
-from components.core.data.files import sync_folder
 from components.core.digest import digest_bytes, digest_path
 from components.core.errors import BadInput
+from components.core.store.durable import sync_folder
 
 FULL_BYTES = 128 << 20
 """A shard of this size is closed."""
