@@ -97,12 +97,13 @@ def rehearse(values: Mapping[str, Any], source: str, folder: Path, *, untrained:
     recipe = trained.untrained() if missing or untrained else trained
     runtime = first.runtime
     cache = Cache(dir=folder / "cache", max_gb=runtime.cache.max_gb, dtype=runtime.cache.dtype)
+    dataset = _synthetic(recipe, folder / "dataset")
     return Rehearsal(
         recipe=recipe,
-        task=recipe.build(),
+        task=recipe.build(dataset.card),
         missing=missing,
         phases=phases,
-        dataset=_synthetic(recipe, folder / "dataset"),
+        dataset=dataset,
         seed=int(values.get("seed", 0)),
         runtime=runtime.model_copy(update={**QUIET, "cache": cache}),
         cache=runtime.cache.dir,

@@ -61,7 +61,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     from components.evaluate.systems import Judge
 
     dataset = Dataset.open(inputs.dataset)
-    task = config.recipe.build()
+    task = config.recipe.build(dataset.card)
     values = config.evaluate
     identity = STAGE.identity(config, inputs)
     labels = RunLabels(config.recipe.name, STAGE.name, config.seed, fold_of(dataset))

@@ -31,7 +31,7 @@ def write_bundle(config: Config, inputs: Inputs, folder: Path) -> None:
     dataset = Dataset.open(inputs.dataset)
     require_origin(artifact, dataset, config, inputs)
     scores = read_scores(inputs.evaluation, artifact)
-    task = config.recipe.build()
+    task = config.recipe.build(dataset.card)
     model = task.build_model(config.seed)
     put_whole(model, artifact.weights, str(inputs.weights))
     own = task.export(model, dataset, artifact.meta.decision, config.export, folder)

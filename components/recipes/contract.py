@@ -17,11 +17,14 @@ from components.core.engine.task import Batch, Examples, Features, Task
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from components.core.data.card import Card
     from components.core.data.dataset import Dataset
+    from components.core.data.pictures import Pictures
     from components.core.engine.phase import Phase
     from components.core.export.bundle import Bundle
     from components.core.export.policy import Policy
     from components.core.export.prediction import Predictor
+    from components.core.report.report import Confusion
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -76,6 +79,9 @@ class Recipe(Protocol):
     def data(self) -> DataSource:
         """The `data:` section."""
 
+    def encoder_values(self) -> Mapping[str, Any]:
+        """The plain values that decide the encoder which `pretrain` trains: part of that stage's identity."""
+
     def missing_weights(self) -> list[str]:
         """Which pretrained weights are not on this machine, one line each; empty where `build` needs no download."""
 
@@ -88,8 +94,8 @@ class Recipe(Protocol):
     def untrained(self) -> "Recipe":
         """The same recipe on the same architectures with random weights: for rehearsals and benchmarks."""
 
-    def build(self) -> "RecipeTask":
-        """The heavy side. Imports torch."""
+    def build(self, card: "Card") -> "RecipeTask":
+        """The heavy side, for the dataset that a card describes (its classes, for example). Imports torch."""
 
     def predictor(self, bundle: "Bundle") -> "Predictor":
         """What answers from a bundle that `RecipeTask.export` wrote. Imports no torch."""
@@ -105,6 +111,8 @@ class CasePrediction:
         group: Patient or source: what intervals resample.
         scores: Metrics by name; NaN where undefined for this sample.
         pictures: RGB uint8 pictures by caption for the report (truth, saliency, prediction, ...).
+        evidence: Arrays by name that `RecipeTask.statistics` are computed from, of one shape for all samples
+            (`truth` [], `probability` [k]); empty where every metric is a mean over samples.
     """
 
     id: str
@@ -112,6 +120,12 @@ class CasePrediction:
     group: str
     scores: Mapping[str, float]
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+Statistic: TypeAlias = Callable[[Mapping[str, NDArray[np.float64]]], float]
+"""A metric of many samples that is no mean over them (macro F1, AUROC): stacked evidence [n, ...] by name to a number,
+NaN where it is undefined. Called once per bootstrap draw, so it should be quick."""
 
 
 @runtime_checkable
@@ -143,7 +157,13 @@ class RecipeTask(Task, Protocol):
     """A task that can also be judged, shown and shipped."""
 
     headline: str
-    """The metric of `CasePrediction.scores` that tables lead with; greater is better."""
+    """The metric that tables lead with, of `statistics` or else of `CasePrediction.scores`; greater is better."""
+
+    ranking: str
+    """The metric of `CasePrediction.scores` that tells the worst samples; greater is better."""
+
+    statistics: Mapping[str, Statistic]
+    """Metrics of a whole split, by name, from the samples' evidence; empty where there are none."""
 
     indicators: Sequence[Indicator]
     """What the report says of success before and after every phase."""
@@ -170,6 +190,12 @@ class RecipeTask(Task, Protocol):
             decision: Validation's choices; where one is missing, the recipe's default holds.
             pictures: Also paint the pictures for the report.
         """
+
+    def confusion(self, cases: Sequence[CasePrediction]) -> "Confusion | None":
+        """Counts of true and predicted classes; None where the recipe does not classify."""
+
+    def pictures(self, dataset: "Dataset", splits: Sequence[str]) -> "Pictures":
+        """The pictures of some splits: what `pretrain` looks at (never val or test), and what linear probes fit."""
 
     def controls(self, dataset: "Dataset") -> Mapping[str, Examples]:
         """The test samples asked wrongly on purpose (other prompts, say), by name; same ids, same order.

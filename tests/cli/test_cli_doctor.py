@@ -56,7 +56,7 @@ def test_nothing_is_left_behind(tiny: Rehearsal, tmp_path: Path, monkeypatch: py
 
 def test_full_counts_without_weights_or_memory(tiny: Rehearsal) -> None:
     config = validate(Config, {key: values("full")[key] for key in ("recipe", "warmup")}, "full")
-    task = config.recipe.untrained().build()
+    task = config.recipe.untrained().build(tiny.dataset.card)
 
     class OnMeta:
         """The same task on no storage."""

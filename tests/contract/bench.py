@@ -81,7 +81,8 @@ class Bench:
         values = read_params(PARAMS / f"{name}.yaml", "tiny")
         recipe = configure(stages.load("warmup"), values, name).recipe  # type: ignore[attr-defined]
         prepare(recipe.data, None, Split(), QuarantineLimits(), folder / "dataset", recipe=name)
-        return Bench(name, values, recipe, recipe.build(), Dataset.open(folder / "dataset"), folder)
+        dataset = Dataset.open(folder / "dataset")
+        return Bench(name, values, recipe, recipe.build(dataset.card), dataset, folder)
 
     def phase(self, name: str, **changes: Any) -> Phase:
         """A phase as the params file has it, but for some values."""

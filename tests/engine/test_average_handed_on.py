@@ -20,7 +20,7 @@ STEPS = 4 * 4
 class ToyRecipe:
     name = "toy"
 
-    def build(self) -> ToyTask:
+    def build(self, card: object) -> ToyTask:
         return ToyTask()
 
     def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def test_training_does_not_start_from_a_model_of_another_split(folds: list[Path]
 
 def test_a_model_is_not_judged_on_another_split(folds: list[Path], model: Path) -> None:
     runtime = Runtime(device="cpu", progress=False)
-    judge = Judge(recipe().build(), Dataset.open(folds[1]), 0, runtime, 8, Tracker(runtime, RunLabels("r", "evaluate")))
+    dataset = Dataset.open(folds[1])
+    judge = Judge(recipe().build(dataset.card), dataset, 0, runtime, 8, Tracker(runtime, RunLabels("r", "evaluate")))
     for refused in (
         lambda: judge.phase("warmup", model),
         lambda: list(judge.controls("warmup", model)),

@@ -108,7 +108,7 @@ class Project:
 
     def train(self, chosen: FreqMedClip, mask: str, bias: float = 0.0) -> Inputs:
         """A model folder as `end_to_end` writes it, for the mask that validation would have chosen."""
-        model = chosen.build().build_model(SEED)
+        model = chosen.build(self.dataset.card).build_model(SEED)
         awaken(model)
         model.saliency_head.bias.data.add_(bias)
         meta = ModelMeta(

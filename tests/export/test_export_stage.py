@@ -81,7 +81,7 @@ def test_graphs_name_no_file_of_the_machine(shipped: Bundle) -> None:
 
 def torch_mask(project: Project, case: str, text: str, views: list[str]) -> np.ndarray[Any, Any]:
     """The task's own path on the model of `shipped`, views by torch.flip."""
-    task = recipe(**EVERY_BRANCH).build()
+    task = recipe(**EVERY_BRANCH).build(project.dataset.card)
     model = task.build_model(SEED)
     awaken(model)
     model.eval()
@@ -125,10 +125,10 @@ def test_views_change_the_answer(shipped: Bundle, project: Project) -> None:
     assert np.abs(both - plain).max() > 1e-3
 
 
-def test_a_new_prompt_is_embedded_by_the_bundles_own_text_tower(shipped: Bundle) -> None:
+def test_a_new_prompt_is_embedded_by_the_bundles_own_text_tower(project: Project, shipped: Bundle) -> None:
     chosen = recipe()
     predictor = FreqMedClipPredictor.open(shipped, chosen.model)
-    model = chosen.build().build_model(SEED).eval()
+    model = chosen.build(project.dataset.card).build_model(SEED).eval()
     other = "a bright mass with spikes"
     with torch.no_grad():
         expected = model.clip.text(model.clip.tokenise([other]))[0].numpy()

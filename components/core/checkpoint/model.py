@@ -28,6 +28,8 @@ class ModelMeta(BaseModel):
         parent_digest: `ModelRecord.digest` of the model it started from; None for one that started from a seed.
         environment: Versions, device type, precision, threads: what bit-identity depends on.
         extra: Plain values a later phase needs (state of schedules, for example).
+        scope: Whether the weights are those of a whole model, or of its encoder alone (what `pretrain` hands on). An
+            encoder without weights says: the recipe's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +44,7 @@ class ModelMeta(BaseModel):
     parent_digest: str | None = None
     environment: Mapping[str, Any] = {}
     extra: Mapping[str, Any] = {}
+    scope: Literal["model", "encoder"] = "model"
 
 
 class ModelRecord(BaseModel):

@@ -20,7 +20,8 @@ from components.core.engine.order import Curriculum
 from components.core.engine.progress import RATE, Progress
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, warmup_length
-from components.core.engine.snapshot import Trainee, put, put_whole, restore_optimizer
+from components.core.engine.snapshot import Trainee, put, restore_optimizer
+from components.core.engine.start import put_start
 from components.core.engine.step import Stepper, StepResult
 from components.core.engine.validate import validate
 from components.core.tracking.tracker import Tracker
@@ -64,7 +65,7 @@ class PhaseRun:
     def _build(self) -> nn.Module:
         model = self._job.task.build_model(self._job.seed)
         if self._job.start is not None:
-            put_whole(model, self._job.start.weights, f"model of the phase {self._job.start.meta.phase}")
+            put_start(self._job.task, model, self._job.start)
         return model
 
     def _make_trainee(self) -> Trainee:
@@ -268,7 +269,8 @@ class PhaseRun:
         else:
             put(self._model, trainee.effective())
         optimizer = trainee.capture()["optimizer"] if self._job.phase.handoff.optimizer == "keep" else None
-        inherited = self._job.start.meta if self._job.start else None
+        start = self._job.start
+        inherited = start.meta if start is not None and start.meta.scope == "model" else None
         return Result(
             weights={name: value.detach().cpu() for name, value in self._model.state_dict().items()},
             optimizer={name: value.cpu() for name, value in optimizer.items()} if optimizer is not None else None,

@@ -76,6 +76,24 @@ class Prefix:
 
 
 @dataclass(frozen=True)
+class Encoder:
+    """The part of a model that turns a picture into a vector: what `pretrain` trains and hands on.
+
+    Attributes:
+        module: Its tensors are those that are handed on, by their names in it: a model of another recipe with the same
+            encoder can take them.
+        embed: RGB pictures [b, 3, size, size] in [0, 1] to vectors [b, width]; the normalisation is its own.
+        size: Side of the pictures, pixels.
+        width: Length of the vectors.
+    """
+
+    module: "nn.Module"
+    embed: "Callable[[Tensor], Tensor]"
+    size: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Objective:
     """One batch's losses.
 
@@ -102,6 +120,9 @@ class Task(Protocol):
 
         Every parameter and buffer belongs to exactly one part.
         """
+
+    def encoder(self, model: "nn.Module") -> Encoder | None:
+        """The part of the model that `pretrain` can train, in place; None where the model has none."""
 
     def examples(self, dataset: object, split: str) -> Examples:
         """The samples of one split of a prepared dataset (components.core.data.dataset.Dataset)."""

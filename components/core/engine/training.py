@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta, require_trained_on
+from components.core.data.card import Card
 from components.core.data.dataset import Dataset
 from components.core.engine.job import Job, Result
 from components.core.engine.phase import Phase
@@ -25,8 +26,8 @@ class RecipeValues(Protocol):
     def name(self) -> str:
         """Tag in the union of recipes."""
 
-    def build(self) -> Task:
-        """The task to train."""
+    def build(self, card: Card) -> Task:
+        """The task to train on the dataset that a card describes."""
 
     def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]:
         """Its plain values."""
@@ -63,14 +64,12 @@ def run_phase(
         BadInput: The model to start from was trained on another dataset: it may know this one's test split.
     """
     dataset = Dataset.open(files.dataset)
-    start = ModelArtifact.load(files.start) if files.start is not None else None
-    if start is not None and files.start is not None:
-        require_trained_on(start.meta, dataset.digest, files.start)
+    start = _start(files.start, dataset)
     labels = RunLabels(recipe=recipe.name, stage=identity.stage, seed=seed, fold=fold_of(dataset))
     history = files.model.parent / f"{identity.stage}.history.jsonl"
     with Tracker(runtime, labels, history) as tracker:
         job = Job(
-            task=recipe.build(),
+            task=recipe.build(dataset.card),
             phase=phase,
             name=identity.stage,
             seed=seed,
@@ -87,6 +86,15 @@ def run_phase(
     ModelArtifact.save(files.model, result.weights, result.optimizer, meta)
     values = {"val": result.summary, "steps": result.steps, "decision": result.decision}
     files.metrics.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _start(folder: Path | None, dataset: Dataset) -> ModelArtifact | None:
+    """The model to start from; None for the recipe's own weights, which an encoder without weights stands for too."""
+    if folder is None:
+        return None
+    start = ModelArtifact.load(folder)
+    require_trained_on(start.meta, dataset.digest, folder)
+    return None if start.meta.scope == "encoder" and not start.weights else start
 
 
 def _meta(job: Job, recipe: RecipeValues, result: Result) -> ModelMeta:

@@ -1,7 +1,7 @@
 """The recipe's values: everything freqmedclip is, without torch until it is built."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from components.core.augment.joint import Augment
 from components.core.config import Values
@@ -12,6 +12,7 @@ from components.recipes.freqmedclip.model_config import ModelConfig
 from components.recipes.freqmedclip.predictor import FreqMedClipPredictor
 
 if TYPE_CHECKING:
+    from components.core.data.card import Card
     from components.recipes.freqmedclip.task import FreqMedClipTask
 
 
@@ -31,6 +32,10 @@ class FreqMedClip(Values):
     model: ModelConfig
     baselines: BaselinesConfig = BaselinesConfig()
 
+    def encoder_values(self) -> dict[str, Any]:
+        """The vision tower is that of CLIP."""
+        return {"clip": self.model.clip.model_dump(mode="json"), "image_size": self.model.image_size}
+
     def missing_weights(self) -> list[str]:
         """Which pretrained weights are not on this machine, one line each."""
         return [line for line in (self.model.clip.missing(), self.model.sam.missing()) if line]
@@ -45,8 +50,8 @@ class FreqMedClip(Values):
         towers = {"clip": self.model.clip.untrained(), "sam": self.model.sam.untrained()}
         return self.model_copy(update={"model": self.model.model_copy(update=towers)})
 
-    def build(self) -> "FreqMedClipTask":
-        """The task: trains, predicts, is judged and exported."""
+    def build(self, card: "Card") -> "FreqMedClipTask":
+        """The task: trains, predicts, is judged and exported; what the pictures show is asked by text."""
         from components.recipes.freqmedclip.task import FreqMedClipTask
 
         return FreqMedClipTask(self.model, self.augment, self.baselines)

@@ -13,16 +13,19 @@ from torch.nn import functional as F
 
 from components.core.augment.joint import Augment
 from components.core.data.dataset import Dataset
+from components.core.data.pictures import Pictures, stratum_pictures
 from components.core.engine.phase import Phase
-from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
+from components.core.engine.task import Batch, Encoder, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
 from components.core.export.policy import Policy
 from components.core.losses.contrastive import silent_directions
-from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask
+from components.core.report.report import Confusion
+from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
 from components.recipes.freqmedclip.baselines import yardsticks
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig
 from components.recipes.freqmedclip.checks import check_losses
 from components.recipes.freqmedclip.data import Sample, prompts_of, samples
+from components.recipes.freqmedclip.encoder import vision_encoder
 from components.recipes.freqmedclip.evaluation import score
 from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.export import export_model
@@ -49,6 +52,8 @@ class FreqMedClipTask:
 
     monitor = "dice"
     headline = "dice"
+    ranking = "dice"
+    statistics: Mapping[str, Statistic] = {}
     indicators: Sequence[Indicator] = (
         Indicator("fusion_alpha", "between 0.2 and 0.4"),
         Indicator("saliency_sharpness", "sharper than the untrained model's"),
@@ -69,6 +74,18 @@ class FreqMedClipTask:
     def parts(self, model: nn.Module) -> dict[str, list[str]]:
         """Layer groups from head to stem."""
         return model_parts(cast(FreqMedClip, model))
+
+    def encoder(self, model: nn.Module) -> Encoder:
+        """The vision tower, up to its pooled tokens."""
+        return vision_encoder(cast(FreqMedClip, model))
+
+    def pictures(self, dataset: Dataset, splits: Sequence[str]) -> Pictures:
+        """Strata are the classes of linear probes."""
+        return stratum_pictures(dataset, splits)
+
+    def confusion(self, cases: Sequence[CasePrediction]) -> Confusion | None:
+        """There are no classes."""
+        return None
 
     def examples(self, dataset: object, split: str) -> SegmentationExamples:
         """One row per case and target of a split."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from components.core.baselines.unet import UNet
 from components.core.data.dataset import Dataset
+from components.core.data.pictures import Pictures, stratum_pictures
 from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
@@ -18,7 +19,7 @@ from components.core.export.policy import Policy
 from components.core.losses.bce import bce_loss
 from components.core.losses.dice import soft_dice_loss
 from components.core.metrics.overlap import dice
-from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask
+from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
 from components.recipes.freqmedclip.baselines_config import BaselinesConfig, UnetBaseline
 from components.recipes.freqmedclip.data import prompts_of
 from components.recipes.freqmedclip.evaluation import score_maps
@@ -46,6 +47,8 @@ class UnetTask:
 
     monitor = "dice"
     headline = HEADLINE
+    ranking = HEADLINE
+    statistics: Mapping[str, Statistic] = {}
     indicators: Sequence[Indicator] = ()
 
     def __init__(
@@ -69,6 +72,16 @@ class UnetTask:
     def parts(self, model: nn.Module) -> dict[str, list[str]]:
         """One part: everything."""
         return {NAME: [name for name, _ in model.named_children()]}
+
+    def encoder(self, model: nn.Module) -> None:
+        """It is trained from scratch: that is what it is compared for."""
+
+    def pictures(self, dataset: Dataset, splits: Sequence[str]) -> Pictures:
+        """The recipe's."""
+        return stratum_pictures(dataset, splits)
+
+    def confusion(self, cases: Sequence[CasePrediction]) -> None:
+        """There are no classes."""
 
     def examples(self, dataset: object, split: str) -> Examples:
         """The recipe's."""
