@@ -40,11 +40,16 @@ GROUPS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of the console script."""
     top, commands = parser("thaw")
+    mount(commands)
+    return run_command(top, argv)
+
+
+def mount(commands: Commands) -> None:
+    """Add every command that is no stage."""
     _add_run(commands)
     _add_params(commands)
     for module in GROUPS:
         module.add(commands)
-    return run_command(top, argv)
 
 
 def _add_run(commands: Commands) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.cli.values import add_values, resolve
+from components.cli.values import add_values, resolve, size_of
 from components.core.errors import BadInput
 from pipelines.grammar import Commands, group
 
@@ -55,7 +55,7 @@ def _cache(arguments: argparse.Namespace) -> int:
         timed = rehearsal.few(arguments.images)
         paces = [measure(timed, phase, arguments.pairs, folder / f"{phase}-pace", arguments.clock) for phase in chosen]
         savings = [saving(pace, targets.get(pace.phase)) for pace in paces]
-        out.print(saving_table(savings, f"{arguments.recipe} ({source.rpartition(', ')[2]}), random weights"))
+        out.print(saving_table(savings, f"{arguments.recipe} ({size_of(arguments)}), random weights"))
         same = [compare(timed, phase, arguments.steps, folder / f"{phase}-same") for phase in chosen if arguments.steps]
         if same:
             out.print(agreement_table(same))

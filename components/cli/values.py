@@ -22,6 +22,7 @@ def add_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help=f"one of: {', '.join(recipes())}")
     source = parser.add_argument_group("values")
     source.add_argument("--size", help="section of the params file (default: tiny, where the file has sizes)")
+    source.add_argument("--preset", metavar="NAME", help="named changes of the params file, laid over the size")
     source.add_argument("--params", type=Path, metavar="FILE", help="params file (default: the recipe's own)")
     source.add_argument("--values", metavar="JSON", help="resolved values as JSON: what pipelines pass")
     source.add_argument(
@@ -76,28 +77,37 @@ def size_of(arguments: argparse.Namespace) -> str:
     """What the values are called where results are listed: a size of the recipe's params file, or the file itself."""
     if arguments.values is not None:
         return "values"
+    preset = f"preset {arguments.preset}" if arguments.preset else ""
     if arguments.params is None:
-        return str(arguments.size or "tiny")
-    name = str(arguments.params.name)
-    return f"{name}, {arguments.size}" if arguments.size else name
+        parts = [str(arguments.size or "tiny"), preset]
+    else:
+        parts = [str(arguments.params.name), arguments.size or "", preset]
+    return ", ".join(part for part in parts if part)
 
 
 def _read(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if arguments.values is not None:
-        try:
-            values = json.loads(arguments.values)
-        except json.JSONDecodeError as error:
-            raise BadInput(
-                f"not valid JSON: {error}", where="--values", remedy="pass the JSON of a params file"
-            ) from error
-        return dict(values), "--values"
+        return _read_json(arguments), "--values"
     file: Path = arguments.params or PARAMS / f"{arguments.recipe}.yaml"
     if arguments.params is None and arguments.recipe not in recipes():
         raise BadInput(
             f"no recipe {arguments.recipe!r}", where="RECIPE", remedy=f"the recipes are {', '.join(recipes())}"
         )
     size = arguments.size or (None if arguments.params is not None else "tiny")
-    return read_params(file, size), str(file) + (f", size {size}" if size else "")
+    named = [f"size {size}" if size else "", f"preset {arguments.preset}" if arguments.preset else ""]
+    return read_params(file, size, preset=arguments.preset), ", ".join([str(file), *filter(None, named)])
+
+
+def _read_json(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.preset:
+        raise BadInput(
+            "resolved values have no presets", where="--preset", remedy="resolve it with --params, or leave it out"
+        )
+    try:
+        values = json.loads(arguments.values)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"not valid JSON: {error}", where="--values", remedy="pass the JSON of a params file") from error
+    return dict(values)
 
 
 def configure(stage: Stage[Any, Any, Any], values: dict[str, Any], source: str) -> StageConfig:

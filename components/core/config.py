@@ -16,6 +16,9 @@ T = TypeVar("T", bound=BaseModel)
 SHARED = "shared"
 """The section of a params file that every size starts from."""
 
+PRESETS = "presets"
+"""The section of a params file that holds named changes to its sizes: `--preset NAME` lays one over the chosen size."""
+
 
 class Values(BaseModel):
     """Base of every configuration class: frozen, and a typo is an error."""
@@ -23,29 +26,77 @@ class Values(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def read_params(path: Path, size: str | None = None, overrides: Iterable[str] = ()) -> dict[str, Any]:
+def read_params(
+    path: Path, size: str | None = None, overrides: Iterable[str] = (), preset: str | None = None
+) -> dict[str, Any]:
     """Read a params file and return the plain values of one size.
 
     A file holds either the values themselves, or a `shared` section plus one section per size, which is
-    merged over it key by key (lists and scalars replace, mappings merge).
+    merged over it key by key (lists and scalars replace, mappings merge). Both may have a section `presets`
+    of named changes, which is no size: the chosen one is merged over the size.
 
     Args:
         path: YAML file.
         size: Section to take; None for a file without sizes.
         overrides: `dotted.key=yaml-value` strings, applied last.
+        preset: Section of `presets` to lay over the size; None for none.
 
     Raises:
-        BadInput: The file is missing or not a mapping, the size is unknown, an override is malformed.
+        BadInput: The file is missing or not a mapping, the size or the preset is unknown, an override is malformed.
     """
     document = _read_yaml(path)
+    changes = _preset(document.pop(PRESETS, None), preset, path)
     if SHARED in document or size is not None:
-        sizes = sorted(set(document) - {SHARED})
-        if size not in sizes:
-            raise BadInput(f"no size {size!r} in the params file", where=str(path), remedy=f"choose one of {sizes}")
+        known = _sizes(document)
+        if size not in known:
+            raise BadInput(f"no size {size!r} in the params file", where=str(path), remedy=f"choose one of {known}")
         document = merge(document.get(SHARED) or {}, document[size] or {})
+    document = merge(document, changes)
     for override in overrides:
         document = merge(document, parse_override(override))
     return document
+
+
+def sizes(path: Path) -> list[str]:
+    """The sizes that a params file has; none where it holds the values themselves.
+
+    Raises:
+        BadInput: The file is missing or not a mapping.
+    """
+    document = _read_yaml(path)
+    return _sizes(document) if SHARED in document else []
+
+
+def presets(path: Path) -> list[str]:
+    """The presets that a params file has.
+
+    Raises:
+        BadInput: The file is missing or not a mapping, or its presets are none.
+    """
+    return sorted(_presets(_read_yaml(path).get(PRESETS), path))
+
+
+def _sizes(document: Mapping[str, Any]) -> list[str]:
+    return sorted(set(document) - {SHARED, PRESETS})
+
+
+def _presets(section: Any, path: Path) -> Mapping[str, Mapping[str, Any]]:
+    named = section or {}
+    if not isinstance(named, Mapping) or not all(isinstance(one, Mapping) for one in named.values()):
+        raise BadInput(
+            "presets are named sections of keys to values", where=f"{path}: {PRESETS}", remedy="write name: {key: ...}"
+        )
+    return named
+
+
+def _preset(section: Any, name: str | None, path: Path) -> Mapping[str, Any]:
+    named = _presets(section, path)
+    if name is None:
+        return {}
+    if name not in named:
+        remedy = f"choose one of {sorted(named)}" if named else "the file has no presets: leave --preset out"
+        raise BadInput(f"no preset {name!r} in the params file", where=str(path), remedy=remedy)
+    return named[name]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 import pytest
 import torch
-import yaml
 from torch import nn
 
 from components import stages
 from components.cli.values import PARAMS, configure, recipes
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
-from components.core.config import SHARED, read_params
+from components.core.config import presets, read_params, sizes
 from components.core.engine.groups import freeze, owners, rates_by_part
 from components.core.engine.run import Result, train
 from components.core.engine.snapshot import put
@@ -19,11 +18,8 @@ FEW = 4
 PLAIN = {"schedule": "constant", "warmup_steps": 0, "views": 1, "accumulate": 1, "ema": None, "precision": "fp32"}
 """A phase without anything that changes from step to step."""
 
-SIZES = [
-    (name, size)
-    for name in recipes()
-    for size in sorted(set(yaml.safe_load((PARAMS / f"{name}.yaml").read_text(encoding="utf-8"))) - {SHARED})
-]
+SIZES = [(name, size) for name in recipes() for size in sizes(PARAMS / f"{name}.yaml")]
+PRESETS = [(name, size, preset) for name, size in SIZES for preset in presets(PARAMS / f"{name}.yaml")]
 
 
 @pytest.fixture(scope="module", params=recipes())
@@ -44,6 +40,13 @@ def test_the_values_of_every_size_are_valid(name: str, size: str) -> None:
     values = read_params(PARAMS / f"{name}.yaml", size)
     for stage in stages.NAMES:
         configure(stages.load(stage), values, f"{name}, {size}")
+
+
+@pytest.mark.parametrize(("name", "size", "preset"), PRESETS)
+def test_the_values_of_every_preset_are_valid_at_every_size(name: str, size: str, preset: str) -> None:
+    values = read_params(PARAMS / f"{name}.yaml", size, preset=preset)
+    for stage in stages.NAMES:
+        configure(stages.load(stage), values, f"{name}, {size}, {preset}")
 
 
 def test_every_tensor_has_one_part(bench: Bench) -> None:
