@@ -1,8 +1,7 @@
 """`thaw run`: every stage of a recipe in order, in this process, into one folder."""
 
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from components.cli.values import configure
 from components.core.digest import digest_path
 from components.core.stage import Stage, StageConfig, execute, is_finished
 from components.core.store import durable
+from pipelines.meter import Meter
 from pipelines.wiring import NODES, Node
 
 SUMMARY = "summary.json"
@@ -34,6 +34,28 @@ class Run:
     out: Path
 
 
+@dataclass(frozen=True)
+class Step:
+    """A stage of a run with everything it is given; where its outputs go is for the caller to say.
+
+    Attributes:
+        inputs: The stage's own inputs, without the output of a run before.
+    """
+
+    node: Node
+    stage: Stage[Any, Any, Any]
+    config: StageConfig
+    inputs: Any
+
+    def execute(self, folder: Path) -> bool:
+        """Run the stage into a folder of its own. Returns False if there was nothing to do."""
+        made = self.stage.outputs(**outputs_in(folder, self.stage))
+        given = self.inputs
+        for port, of in self.node.former.items():
+            given = _with_former(self.stage, self.config, given, made, port, of)
+        return execute(self.stage, self.config, given, made)
+
+
 def run_all(run: Run, until: str = NODES[-1].stage) -> dict[str, Any]:
     """Run the stages that are not finished yet, and keep `summary.json` true after each.
 
@@ -45,40 +67,62 @@ def run_all(run: Run, until: str = NODES[-1].stage) -> dict[str, Any]:
     """
     with durable.explained(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
-    summary = _read_summary(run)
-    last = [node.stage for node in NODES].index(until)
-    for node in NODES[: last + 1]:
-        if not node.is_on(run.values):
-            continue
-        began = time.monotonic()
-        ran = _run_stage(run, node)
+    summary = read_summary(run)
+    folders: dict[str, Path] = {}
+    for node in active(run.values, until):
+        step = step_of(run, node, folders)
+        folders[node.stage] = run.out / node.stage
+        with Meter(step.config.runtime) as meter:
+            ran = step.execute(folders[node.stage])
         before = summary["stages"].get(node.stage, {})
-        seconds = time.monotonic() - began if ran else before.get("seconds", 0.0)
-        summary["stages"][node.stage] = {"seconds": round(seconds, 3), **_describe(run, node.stage)}
-        _finish_summary(run, summary)
+        cost = meter.cost() if ran else {name: before[name] for name in meter.cost() if name in before}
+        summary["stages"][node.stage] = {"seconds": 0.0, **cost, **describe(step.stage, folders[node.stage])}
+        finish_summary(run, summary, folders["prepare"])
     return summary
+
+
+def active(values: Mapping[str, Any], until: str) -> Iterator[Node]:
+    """The nodes that these values switch on, producers first, up to one of them."""
+    last = [node.stage for node in NODES].index(until)
+    return (node for node in NODES[: last + 1] if node.is_on(values))
+
+
+def step_of(run: Run, node: Node, folders: Mapping[str, Path]) -> Step:
+    """A node with its values and inputs.
+
+    Args:
+        folders: Folder by stage of the producers that ran.
+
+    Raises:
+        BadInput: A value is not valid.
+    """
+    stage = stages.load(node.stage)
+    config = configure(stage, dict(run.values), run.source)
+    inputs = {}
+    for port, source in node.inputs.items():
+        producer, made = source.split(".")
+        if producer in folders:
+            inputs[port] = output_in(folders[producer], made)
+    raw = {"raw": run.raw} if "raw" in node.parameters else {}
+    return Step(node, stage, config, stage.inputs(**inputs, **raw))
 
 
 def output(run: Run, stage: str, port: str) -> Path:
     """Where a run keeps an output: `out/<stage>/<port>`, with the ending that its kind has."""
-    return run.out / stage / f"{port}{ENDINGS.get(port, '')}"
+    return output_in(run.out / stage, port)
+
+
+def output_in(folder: Path, port: str) -> Path:
+    """Where a stage that has this folder keeps an output."""
+    return folder / f"{port}{ENDINGS.get(port, '')}"
+
+
+def outputs_in(folder: Path, stage: Stage[Any, Any, Any]) -> dict[str, Path]:
+    """Where a stage that has this folder keeps its outputs, by port."""
+    return {port.name: output_in(folder, port.name) for port in stage.output_ports()}
 
 
 ENDINGS = {"metrics": ".json", "report": ".html", "cases": ".csv"}
-
-
-def _run_stage(run: Run, node: Node) -> bool:
-    stage = stages.load(node.stage)
-    config = configure(stage, dict(run.values), run.source)
-    on = {other.stage for other in NODES if other.is_on(run.values)}
-    edges = {port: source.split(".") for port, source in node.inputs.items()}
-    inputs = {port: output(run, *edge) for port, edge in edges.items() if edge[0] in on}
-    raw = {"raw": run.raw} if "raw" in node.parameters else {}
-    outputs = {port.name: output(run, node.stage, port.name) for port in stage.output_ports()}
-    given, made = stage.inputs(**inputs, **raw), stage.outputs(**outputs)
-    for port, of in node.former.items():
-        given = _with_former(stage, config, given, made, port, of)
-    return execute(stage, config, given, made)
 
 
 def _with_former(
@@ -99,18 +143,18 @@ def _with_former(
     return replace(inputs, **{port: kept})
 
 
-def _describe(run: Run, stage: str) -> dict[str, Any]:
+def describe(stage: Stage[Any, Any, Any], folder: Path) -> dict[str, Any]:
     """Metrics and digests of a finished stage."""
     found: dict[str, Any] = {}
-    metrics = output(run, stage, "metrics")
-    if metrics.exists():
-        found["metrics"] = json.loads(metrics.read_text(encoding="utf-8"))
-    for port in stages.load(stage).output_ports():
-        found.setdefault("digests", {})[port.name] = digest_path(output(run, stage, port.name))
+    made = outputs_in(folder, stage)
+    if "metrics" in made:
+        found["metrics"] = json.loads(made["metrics"].read_text(encoding="utf-8"))
+    found["digests"] = {name: digest_path(path) for name, path in made.items()}
     return found
 
 
-def _read_summary(run: Run) -> dict[str, Any]:
+def read_summary(run: Run) -> dict[str, Any]:
+    """What is known of a run: nothing of its stages before its first one ends."""
     fresh = {"recipe": run.recipe, "size": run.size, "seed": run.values.get("seed", 0), "stages": {}}
     file = run.out / SUMMARY
     if not file.exists():
@@ -119,9 +163,13 @@ def _read_summary(run: Run) -> dict[str, Any]:
     return {**fresh, "stages": before.get("stages", {})}
 
 
-def _finish_summary(run: Run, summary: dict[str, Any]) -> None:
-    prepared = output(run, "prepare", "dataset")
-    card = json.loads((prepared / "card.json").read_text(encoding="utf-8"))
+def finish_summary(run: Run, summary: dict[str, Any], prepared: Path) -> None:
+    """Write `summary.json`.
+
+    Args:
+        prepared: Folder of the stage that prepared the data.
+    """
+    card = json.loads((output_in(prepared, "dataset") / "card.json").read_text(encoding="utf-8"))
     summary["synthetic"] = card["synthetic"]
     summary["data"] = summary["stages"]["prepare"]["digests"]["dataset"]
     text = json.dumps(summary, indent=1, sort_keys=True) + "\n"

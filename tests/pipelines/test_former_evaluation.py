@@ -59,7 +59,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
 def evaluate(folder: Path, **values: object) -> bool:
     node = next(node for node in NODES if node.stage == "evaluate")
     alone = type(node)("evaluate", former=node.former)
-    return local._run_stage(Run("toy", "tiny", values, "test", None, folder), alone)
+    run = Run("toy", "tiny", values, "test", None, folder)
+    return local.step_of(run, alone, {}).execute(folder / "evaluate")
 
 
 def test_the_former_cases_are_kept_when_the_evaluation_is_made_anew(toy: Toy, tmp_path: Path) -> None:
