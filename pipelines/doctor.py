@@ -18,7 +18,7 @@ from rich.text import Text
 from components.core.engine.announce import count_parameters
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
-from components.core.engine.groups import owners, rates_by_part
+from components.core.engine.groups import layer_rates, owners
 from components.core.engine.phase import Phase
 from components.core.tracking.overview import show_bytes
 from pipelines import peak
@@ -99,8 +99,9 @@ def part_rows(rehearsal: Rehearsal) -> list[PartRow]:
     """Parameters by part from head to stem, and what every phase does with them."""
     model = rehearsal.task.build_model(rehearsal.seed)
     parts = rehearsal.task.parts(model)
-    counts = count_parameters(model, owners(model, parts))
-    rates = {name: rates_by_part(parts, phase.trainable) for name, phase in rehearsal.phases.items()}
+    owned = owners(model, parts)
+    counts = count_parameters(model, owned)
+    rates = {name: layer_rates(model, owned, parts, phase) for name, phase in rehearsal.phases.items()}
     rows = [
         PartRow(part, counts.get(part, 0), {name: found[part] for name, found in rates.items() if part in found})
         for part in parts

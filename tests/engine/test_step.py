@@ -39,7 +39,6 @@ def stepper(task: ToyTask, **changes: Any) -> tuple[Stepper, nn.Module]:
         "losses": LOSSES,
         "features": FrozenFeatures(model, owned, prefixes, examples, None, None, device),
         "ids": examples.ids,
-        "couples": task.coupled,
         "clip": 1e9,
         "seed": 0,
     }

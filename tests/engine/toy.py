@@ -58,6 +58,7 @@ class ToyTask:
     """Counts forward passes of the stem and of the text embedding."""
 
     monitor = "score"
+    mixed = frozenset({"x"})
 
     def __init__(self, train: int = 23, coupled: str = "", norm: bool = True) -> None:
         self.norm = norm
@@ -119,7 +120,10 @@ class ToyTask:
         self.on_objective()
         if self.memory is not None and len(batch["row"]) > self.memory:
             raise torch.OutOfMemoryError("toy")
-        error = (self._forward(model, batch, features) - batch["y"]) ** 2
+        found = self._forward(model, batch, features)
+        error = (found - batch["y"]) ** 2
+        if "mix" in batch:
+            error = batch["mix"] * error + (1 - batch["mix"]) * (found - batch["y:partner"]) ** 2
         poisoned = torch.tensor([int(row) in self.poison for row in batch["row"]])
         error = torch.where(poisoned, torch.full_like(error, float("nan")), error)
         return Objective({"mse": losses["mse"] * error}, {"mean_error": float(error.mean().detach())})

@@ -120,6 +120,11 @@ class FrozenFeatures:
         """Batch fields that `of` needs: those of the prefixes that are not kept."""
 
     @property
+    def tables(self) -> frozenset[str]:
+        """Names of the features that are looked up in a table of inputs which samples share."""
+        return frozenset(prefix.name for prefix in self._prefixes if prefix.table is not None)
+
+    @property
     def nbytes(self) -> int:
         """Size of the kept features."""
         return sum(bank.nbytes for bank in self._banks.values())

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from components.core.engine.phase import Phase
 from components.core.errors import BadInput
 
 Parts = Mapping[str, list[str]]
@@ -60,6 +61,27 @@ def rates_by_part(parts: Iterable[str], trainable: Mapping[str, float]) -> dict[
             _refuse_tie(name, decided.get(name), pattern, rates.get(name) != rate)
             rates[name], decided[name] = rate, pattern
     return {name: rates[name] for name in names if name in rates}
+
+
+def layer_rates(model: nn.Module, owned: Mapping[str, str], parts: Iterable[str], phase: Phase) -> dict[str, float]:
+    """Learning rate by trainable part, from head to stem: its own times layer_decay ** depth (BEiT, arXiv:2106.08254).
+
+    A part's depth is its place, from 0, in the order head to stem among the parts that train; parts without
+    parameters do not count. timm's `param_groups_layer_decay` counts over all layers of the model instead, frozen ones
+    too, and puts the final norm with the head; where all of a model trains, its head (norm included) is one part, each
+    block is one, and the embedding is one, the two are the same.
+
+    Args:
+        owned: Owning part by tensor name.
+        parts: From head to stem.
+
+    Raises:
+        BadInput: A pattern matches no part, or two of different rates fit a part equally well.
+    """
+    rates = rates_by_part(parts, phase.trainable)
+    filled = {owned[name] for name, _ in model.named_parameters()}
+    depths = {part: depth for depth, part in enumerate(part for part in rates if part in filled)}
+    return {part: rate * phase.layer_decay ** depths.get(part, 0) for part, rate in rates.items()}
 
 
 def _literals(pattern: str) -> int:

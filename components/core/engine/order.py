@@ -48,13 +48,13 @@ class Curriculum:
     def draws(self, epoch: int, skip: int) -> Iterator[Draw]:
         """The windows of an epoch, after the first `skip`."""
         order = epoch_order(self.seed, epoch, self.count)
-        for rows in list(windows(order, self.window))[skip:]:
+        for number, rows in list(enumerate(windows(order, self.window)))[skip:]:
             if self.views == 0:
-                yield Draw(rows, [fresh_key(self.seed, self.sources[row], epoch) for row in rows])
+                yield Draw(rows, [fresh_key(self.seed, self.sources[row], epoch) for row in rows], number)
             else:
                 numbers = self.numbers(rows, epoch)
                 keys = [view_key(self.seed, self.sources[row], v) for row, v in zip(rows, numbers, strict=True)]
-                yield Draw(rows, keys)
+                yield Draw(rows, keys, number)
 
     def numbers(self, rows: Sequence[int], epoch: int) -> list[int]:
         """The number of the view that each row shows in an epoch; 0 with fresh views."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from components.core.augment.mixing import Mix
 from components.core.config import Values
 
 
@@ -37,9 +38,13 @@ class Phase(Values):
             depend on the order of its terms, and two spellings of the same values must give the same bits.
         batch_size: Samples per micro-batch.
         accumulate: Micro-batches per optimiser step; the effective batch is their product.
-        warmup_steps: Linear warm-up, capped at 10 % of the phase.
+        warmup_steps: Linear warm-up, in optimiser steps.
+        warmup_epochs: The same in epochs: the longer of the two holds, and at most 10 % of the phase.
+        layer_decay: Factor on the rate per layer group from the head down (BEiT, arXiv:2106.08254, app. A): the first
+            part that trains, in the order head to stem, keeps its rate, the next has this share of its own, and so on.
         views: Deterministic augmented views per sample (view 0 is the identity); their frozen features are
             computed once. 0 draws a fresh view every epoch and caches nothing.
+        mix: MixUp and CutMix of the samples of a step; None trains on plain ones.
         patience: Epochs without a better monitor before the phase ends; 0 never ends early.
         validate_every: Epochs between validations; the last epoch is always validated.
     """
@@ -51,10 +56,13 @@ class Phase(Values):
     losses: dict[str, float] = Field(min_length=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
     schedule: Literal["constant", "cosine"] = "cosine"
     clip: float = Field(default=1.0, gt=0)
     ema: Ema | None = None
     views: int = Field(default=1, ge=0)
+    mix: Mix | None = None
     patience: int = Field(default=0, ge=0)
     validate_every: int = Field(default=1, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -70,4 +78,13 @@ class Phase(Values):
         wrong = {pattern: rate for pattern, rate in self.trainable.items() if rate <= 0}
         if wrong:
             raise ValueError(f"learning rates must be above 0, got {wrong}; leave a part out to freeze it")
+        return self
+
+    @model_validator(mode="after")
+    def _mixed_pixels_are_fresh(self) -> "Phase":
+        if self.mix is not None and self.mix.where == "pixels" and self.views >= 1:
+            raise ValueError(
+                f"mixed pixels differ in every epoch, so that views: {self.views} would keep features of none of them:"
+                " set mix.where: features (with cutmix: 0) to mix what the frozen layers give, or views: 0"
+            )
         return self

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,16 +14,18 @@ from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
-from components.core.engine.groups import freeze, optimizer_groups, owners, rates_by_part, set_train_mode
+from components.core.engine.groups import freeze, layer_rates, optimizer_groups, owners, set_train_mode
 from components.core.engine.job import Job, Result
-from components.core.engine.loader import load_ahead
+from components.core.engine.loader import Draw, load_ahead
+from components.core.engine.mixing import Mixing
 from components.core.engine.order import Curriculum
 from components.core.engine.progress import RATE, Progress
 from components.core.engine.saver import Saver
-from components.core.engine.schedule import factor, warmup_length
+from components.core.engine.schedule import factor, longer_warmup, warmup_length
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
 from components.core.engine.start import put_start
 from components.core.engine.step import Stepper, StepResult
+from components.core.engine.task import Batch
 from components.core.engine.validate import validate
 from components.core.tracking.tracker import Tracker
 
@@ -47,10 +50,11 @@ class PhaseRun:
         self._device = Device(job.runtime, job.phase.precision)
         self._examples = {split: job.task.examples(job.dataset, split) for split in ("train", "val")}
         job.task.check(job.phase.losses, self._examples["train"], job.phase.trainable)
+        self._mixing = Mixing.of(job.phase.mix, job.task, job.seed)
         self._model = self._build()
         parts = job.task.parts(self._model)
         self._owned = owners(self._model, parts)
-        self._rates = rates_by_part(parts, job.phase.trainable)
+        self._rates = layer_rates(self._model, self._owned, parts, job.phase)
         freeze(self._model, self._owned, self._rates)
         set_train_mode(self._model)
         self._device.place(self._model)
@@ -149,6 +153,8 @@ class PhaseRun:
         job, examples = self._job, self._examples[split]
         frozen = frozenset(self._owned.values()) - frozenset(self._rates)
         prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
+        if split == "train" and self._mixing is not None:
+            self._mixing.check(prefixes)
         views = Views.identity(examples.sources) if split == "val" else self._curriculum.kept()
         return FrozenFeatures(
             self._model, self._owned, prefixes, examples, views, cache, self._device, keep, self._tracker.heartbeat
@@ -165,10 +171,16 @@ class PhaseRun:
             losses=job.phase.losses,
             features=features,
             ids=self._examples["train"].ids,
-            couples=job.task.couples(job.phase.losses),
             clip=job.phase.clip,
             seed=job.seed,
+            mixing=self._mixing,
         )
+
+    def _finish(self, epoch: int, draw: Draw, batch: Batch) -> Batch:
+        """Mix a window where the phase mixes; in a loader's thread."""
+        if self._mixing is None:
+            return batch
+        return self._mixing.window(batch, self._curriculum.numbers(draw.rows, epoch), epoch, draw.window)
 
     def steps(self, stepper: Stepper, features: FrozenFeatures) -> Iterator[StepResult]:
         """The rest of the epoch under way, one optimiser step per item; gradients stay until the next one."""
@@ -177,7 +189,8 @@ class PhaseRun:
         epoch = progress.epoch
         draws = self._curriculum.draws(epoch, skip=progress.window)
         waiting = time.monotonic()
-        for draw, batch in load_ahead(self._examples["train"], draws, fields, job.runtime.workers):
+        finish = partial(self._finish, epoch)
+        for draw, batch in load_ahead(self._examples["train"], draws, fields, job.runtime.workers, finish):
             waited = time.monotonic() - waiting
             self._set_rates()
             views = self._curriculum.numbers(draw.rows, epoch)
@@ -213,7 +226,8 @@ class PhaseRun:
         """Learning rate by part: of the step's number alone, so that a resumed run tells the same."""
         phase = self._job.phase
         planned = (phase.epochs + self._job.runtime.extend_epochs) * self._curriculum.steps_per_epoch
-        scale = factor(step, planned, warmup_length(phase.warmup_steps, planned), phase.schedule)
+        asked = longer_warmup(phase.warmup_steps, phase.warmup_epochs, self._curriculum.steps_per_epoch)
+        scale = factor(step, planned, warmup_length(asked, planned), phase.schedule)
         return {part: rate * scale for part, rate in self._rates.items()}
 
     def _close_epoch(self, features: FrozenFeatures) -> None:

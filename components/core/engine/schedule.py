@@ -12,6 +12,11 @@ def warmup_length(configured: int, total: int) -> int:
     return min(configured, int(total * WARMUP_SHARE))
 
 
+def longer_warmup(steps: int, epochs: float, steps_per_epoch: int) -> int:
+    """Optimiser steps of the longer of two warm-ups, one given in steps and one in epochs (to the nearest step)."""
+    return max(steps, int(epochs * steps_per_epoch + 0.5))
+
+
 def factor(step: int, total: int, warmup: int, kind: Literal["constant", "cosine"]) -> float:
     """Factor on the base rate for optimiser step `step` (from 0) of `total`."""
     if step < warmup:

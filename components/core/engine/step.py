@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures
+from components.core.engine.mixing import Mixing
 from components.core.engine.order import step_seed
 from components.core.engine.task import Batch, Features, Objective, Task
 from components.core.errors import ThawError
@@ -54,8 +55,8 @@ class Stepper:
     """Runs optimiser steps of one phase.
 
     Args:
-        couples: Why the batch must stay whole; empty where it may be split further.
         ids: Sample ids by row, to name the samples of a non-finite loss.
+        mixing: What mixed the batches, where they are mixed.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ class Stepper:
         losses: Mapping[str, float],
         features: FrozenFeatures,
         ids: Sequence[str],
-        couples: str,
         clip: float,
         seed: int,
+        mixing: Mixing | None = None,
     ) -> None:
         self._task = task
         self._model = model
@@ -78,8 +79,9 @@ class Stepper:
         self._device = device
         self._losses = losses
         self._features = features
+        self._mixing = mixing
         self._ids = ids
-        self._couples = couples
+        self._couples = task.couples(losses)
         self._clip = clip
         self._seed = seed
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -119,7 +121,11 @@ class Stepper:
         return StepResult(sums, scalars, norm, micro_batch)
 
     def _forward(self, piece: Batch, views: Sequence[int]) -> Objective:
-        features: Features = self._features.of(piece, views)
+        features: Features
+        if self._mixing is None:
+            features = self._features.of(piece, views)
+        else:
+            piece, features = self._mixing.features(self._features, piece, views)
         moved = self._device.move(piece)
         with self._device.autocast():
             return self._task.objective(self._model, moved, features, self._losses)

@@ -112,6 +112,14 @@ class Task(Protocol):
     monitor: str
     """Key of `summarise` that says how good a model is; greater is better."""
 
+    mixed: frozenset[str]
+    """Batch fields that `Phase.mix` mixes as pixels, [b, ..., h, w]; empty where the objective knows no mixed labels.
+
+    In a mixed batch these fields hold what was mixed; every other field f but `row` also exists as `f:partner`, and
+    `mix` [b] is the weight of the sample's own label: a loss is mix * L(f) + (1 - mix) * L(f:partner). Batches that
+    are measured or predicted are never mixed.
+    """
+
     def build_model(self, seed: int) -> "nn.Module":
         """The untrained (or pretrained) model on the CPU: a pure function of the recipe and the seed."""
 

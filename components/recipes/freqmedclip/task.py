@@ -51,6 +51,7 @@ class FreqMedClipTask:
     """
 
     monitor = "dice"
+    mixed: frozenset[str] = frozenset()  # its terms know no mixed masks
     headline = "dice"
     ranking = "dice"
     statistics: Mapping[str, Statistic] = {}

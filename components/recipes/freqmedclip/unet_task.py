@@ -46,6 +46,7 @@ class UnetTask:
     """
 
     monitor = "dice"
+    mixed: frozenset[str] = frozenset()  # its terms know no mixed masks
     headline = HEADLINE
     ranking = HEADLINE
     statistics: Mapping[str, Statistic] = {}
