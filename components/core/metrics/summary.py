@@ -22,10 +22,12 @@ class Estimate:
     Attributes:
         n: Cases it is defined for.
         undefined: Cases it is not defined for.
-        mean: Mean over the n cases; None where n is 0.
-        sd: Sample standard deviation; None below two cases.
+        mean: Mean over the n cases, or the statistic of them; None where n is 0.
+        sd: Sample standard deviation; None below two cases, and for statistics.
         low: Lower end of the 95 % interval of the mean; None below two groups.
         high: Upper end.
+        lost_draws: Bootstrap draws in which a statistic was undefined (a rare class not drawn, say): the interval
+            rests on the others.
     """
 
     n: int
@@ -34,6 +36,7 @@ class Estimate:
     sd: float | None
     low: float | None
     high: float | None
+    lost_draws: int = 0
 
 
 def summarise(values: ArrayLike, groups: Sequence[str] | None = None, seed: int = 0, draws: int = DRAWS) -> Estimate:
