@@ -1,6 +1,7 @@
 """Nothing frozen is computed twice, and what is kept equals what would be computed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,17 @@ def test_hits_and_misses_both_count_rows(tmp_path: Path) -> None:
     second.open("key", "note", 10, 8, ones)
     assert (first.hits, first.misses) == (0, 10)
     assert (second.hits, second.misses) == (10, 0)
+
+
+def test_what_is_not_worth_keeping_is_computed_from_the_batch(tmp_path: Path) -> None:
+    task = ToyTask()
+    model, examples = task.build_model(0).eval(), task.examples(None, "train")
+    prefixes = [replace(prefix, kept=False) for prefix in task.prefixes(model, examples, FROZEN, LOSSES)]
+    cache, views = FeatureCache(Cache(dir=tmp_path)), PLAN.kept()
+    owned = owners(model, task.parts(model))
+    found = FrozenFeatures(model, owned, prefixes, examples, views, cache, Device(Runtime(device="cpu")))
+    assert found.nbytes == 0 and cache.misses == 0
+    assert found.fields == {"x", "word"}
+    expected = everything(task, features(task, None, PLAN.kept()))
+    for name, value in everything(task, found).items():
+        assert torch.equal(value, expected[name]), name

@@ -174,7 +174,7 @@ class FrozenFeatures:
         if self._cache is None:
             return
         for prefix in self._prefixes:
-            if (prefix.table is None and self._views is None) or not self._keep(prefix):
+            if (prefix.table is None and self._views is None) or not prefix.kept or not self._keep(prefix):
                 continue
             rows = FILL_BATCH * CHUNK_BATCHES
             compute = partial(self._rows, prefix)
@@ -214,7 +214,8 @@ class FrozenFeatures:
         else:
             data = digest_values([self._examples.digest, [list(key) for key in self._kept.keys]])
         settings = self._cache.settings.dtype if self._cache else ""
-        fingerprint = self._device.fingerprint()
+        # How many processes train does not change what one of them computes here.
+        fingerprint = {name: value for name, value in self._device.fingerprint().items() if name != "world_size"}
         layout = [settings, fingerprint, FILL_BATCH, CHUNK_BATCHES]
         return digest_values([digest_code(), weights, prefix.signature, self._kind(prefix), data, *layout])
 

@@ -64,6 +64,7 @@ class Prefix:
             rows instead of samples and runs once per table.
         index: With `table`: the batch field (int64) that holds each sample's row of the table.
         signature: Anything else that decides the output (architecture, resolution).
+        kept: Whether the cache may keep it; not where reading it back would save nothing (the picture as it is).
     """
 
     name: str
@@ -73,6 +74,7 @@ class Prefix:
     table: "Batch | None" = None
     index: str = ""
     signature: str = ""
+    kept: bool = True
 
 
 @dataclass(frozen=True)
