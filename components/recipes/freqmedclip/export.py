@@ -18,6 +18,7 @@ from components.core.export.onnx_graph import write_graph
 from components.core.export.parity import ParityCheck, spread
 from components.core.export.policy import Policy
 from components.core.models import clip, sam
+from components.core.tta import Picture
 from components.recipes.freqmedclip.data import Sample, prompts_of, samples
 from components.recipes.freqmedclip.export_metadata import describe
 from components.recipes.freqmedclip.known_prompts import KnownPrompts
@@ -209,7 +210,7 @@ def _reference(
     """The task's own prediction of one view, as evaluation runs it."""
 
     @torch.no_grad()
-    def probability(*squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probability(*squares: Picture) -> NDArray[np.float32]:
         features = {"prompt": torch.from_numpy(text)[None]}
         for large in squares[1:]:
             features["sam:embedding"] = model.sam.embed(sam.normalise(torch.from_numpy(unit(large))))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from numpy.typing import NDArray
 
 from components.core.augment.joint import resize_image
@@ -12,7 +12,7 @@ from components.core.config import Values, validate
 from components.core.export.bundle import METADATA, Bundle
 from components.core.export.graph import Graph
 from components.core.export.prediction import Prediction
-from components.core.tta import Tta
+from components.core.tta import Picture, Tta
 from components.recipes.freqmedclip.known_prompts import KnownPrompts
 from components.recipes.freqmedclip.maps import NOTHING, SALIENCY, THRESHOLD, stretch
 from components.recipes.freqmedclip.model_config import ModelConfig, Prompting
@@ -129,7 +129,7 @@ class FreqMedClipPredictor:
         """
         return self.settings.probability(lambda *squares: self._square(text, *squares), image)
 
-    def _square(self, text: Float[np.ndarray, "j"], *squares: NDArray[np.uint8]) -> Float[np.ndarray, "s s"]:
+    def _square(self, text: Float[np.ndarray, "j"], *squares: Picture) -> Float[np.ndarray, "s s"]:
         size, chosen = self.settings.image_size, self.settings.mask
         refined = self._graphs[SALIENCY](image=unit(squares[0]), text=text[None])[0, 0]
         saliency = sigmoid(stretch(refined, size, size))
@@ -138,7 +138,7 @@ class FreqMedClipPredictor:
         sam = sigmoid(stretch(self._sam(refined, squares[1]), size, size))
         return sam if chosen == "sam" else (saliency + sam) / 2
 
-    def _sam(self, refined: Float[np.ndarray, "r r"], square: UInt8[np.ndarray, "t t 3"]) -> Float[np.ndarray, "m m"]:
+    def _sam(self, refined: Float[np.ndarray, "r r"], square: Shaped[np.ndarray, "t t 3"]) -> Float[np.ndarray, "m m"]:
         """SAM's merged mask logits for the prompts of a saliency map; one pixel of nothing where nothing is salient."""
         proposal = propose(sigmoid(refined), self.settings.prompting, self.settings.sam_size)
         if proposal.empty:
@@ -155,8 +155,8 @@ def shown_geometry(prompting: Prompting) -> tuple[str, ...]:
     return ("boxes", "points") if prompting.geometry == "both" else (prompting.geometry,)
 
 
-def unit(picture: UInt8[np.ndarray, "s s 3"]) -> Float[np.ndarray, "1 3 s s"]:
-    """RGB of 0 to 255 as the graphs take it: 0 to 1, channels first, a batch of one."""
+def unit(picture: Shaped[np.ndarray, "s s 3"]) -> Float[np.ndarray, "1 3 s s"]:
+    """RGB of 0 to 255 (float32 in scale views) as the graphs take it: 0 to 1, channels first, a batch of one."""
     shown = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
     return np.asarray(shown / np.float32(255))
 
