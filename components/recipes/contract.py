@@ -41,7 +41,9 @@ class RawCase:
             Raises `components.core.data.quarantine.Unreadable` for a file that cannot be used.
         group: Patient or source; cases of one group never cross a split. None asks `prepare` to infer it.
         attributes: Columns of the dataset's index (caption, prompt, spacing_mm, ...).
-        near_duplicate_of: Array name `prepare` may hash to find near-duplicates.
+        near_duplicate_of: Array name in which `prepare` may look for near-duplicates.
+        labelled: False for a picture that nobody labelled: no stratum, no part in the ratios, and only `pretrain`
+            sees it (split `unlabelled`).
     """
 
     id: str
@@ -51,6 +53,7 @@ class RawCase:
     group: str | None = None
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
     near_duplicate_of: str = "image"
+    labelled: bool = True
 
 
 @runtime_checkable

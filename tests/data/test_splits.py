@@ -131,3 +131,25 @@ def test_a_stratum_absent_from_train() -> None:
 def test_configurations_that_mean_nothing(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Split.model_validate(values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 5)), min_size=12, max_size=40), st.integers(0, 5))
+def test_every_stratum_reaches_every_split_if_there_are_groups(sizes: list[tuple[str, int]], seed: int) -> None:
+    groups = [f"g{row}" for row, (_, size) in enumerate(sizes) for _ in range(size)]
+    strata = [stratum for stratum, size in sizes for _ in range(size)]
+    parts = assign(groups, strata, Split(seed=seed, every_stratum=True))
+    assert len(set(zip(groups, parts, strict=True))) == len(sizes) and set(parts) == {"train", "val", "test"}
+    held = set(zip(strata, parts, strict=True))
+    for stratum, count in Counter(stratum for stratum, _ in sizes).items():
+        assert (stratum, "train") in held
+        if count >= 3:
+            assert {(stratum, part) for part in ("train", "val", "test")} <= held
+
+
+def test_without_the_wish_small_strata_go_where_sizes_say() -> None:
+    groups, strata = [f"g{row}" for row in range(40)], ["a"] * 37 + ["rare"] * 3
+    plain = Counter(zip(strata, assign(groups, strata, Split()), strict=True))
+    complete = Counter(zip(strata, assign(groups, strata, Split(every_stratum=True)), strict=True))
+    assert plain["rare", "train"] > 1 and complete["rare", "test"] == complete["rare", "val"] == 1
+    assert sum(complete["a", part] for part in ("train", "val", "test")) == 37

@@ -11,7 +11,7 @@ from components.core.data.quarantine import Quarantined
 from components.core.data.shards import ShardEntry
 from components.core.errors import BadInput
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CARD = "card.json"
 INFERRED = "groups inferred, leakage between patients not excluded"
 
@@ -46,6 +46,36 @@ class Spread(Values):
     highest: float
 
 
+class Cluster(Values):
+    """Near-duplicates of one source.
+
+    Attributes:
+        size: How many cases it has.
+        strata: How many of them by stratum.
+        examples: The first ids.
+    """
+
+    size: int
+    strata: dict[str, int]
+    examples: list[str]
+
+
+class Clusters(Values):
+    """Near-duplicates that were found, so that a reader can judge whether they are copies.
+
+    Attributes:
+        count: Clusters of two or more cases.
+        cases: Cases in them.
+        across_strata: Clusters whose cases have different strata: one of the labels may be wrong.
+        largest: The largest clusters first; those across strata go before others of their size.
+    """
+
+    count: int
+    cases: int
+    across_strata: int
+    largest: list[Cluster]
+
+
 class Groups(Values):
     """How it was decided which cases belong together.
 
@@ -53,11 +83,13 @@ class Groups(Values):
         found: `given` by the data (a column, a volume, a name), `inferred` from near-duplicates, or `mixed`.
         count: Number of groups.
         by_split: Number of groups in every split.
+        clusters: What was found of near-duplicates; None where all groups are given, so that nobody looked.
     """
 
     found: str
     count: int
     by_split: dict[str, int]
+    clusters: Clusters | None
 
 
 class Card(Values):
@@ -73,7 +105,8 @@ class Card(Values):
         groups: How cases were grouped.
         arrays: Sizes by array name.
         attributes: Spread of numeric attributes (spacing, for example).
-        quarantine: Cases that were set aside.
+        quarantine: Cases that were set aside because they cannot be read.
+        left_out: Unlabelled cases that were set aside because they show what is held out.
         warnings: What a reader of results must know.
         sources: The raw files.
         index_sha256: Digest of index.parquet.
@@ -90,6 +123,7 @@ class Card(Values):
     arrays: dict[str, Extent]
     attributes: dict[str, Spread]
     quarantine: list[Quarantined]
+    left_out: list[Quarantined]
     warnings: list[str]
     sources: Sources
     index_sha256: str

@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,14 +11,24 @@ import numpy as np
 from jaxtyping import Shaped
 from pydantic import BaseModel
 
-from components.core.data.card import INFERRED, SCHEMA_VERSION, Card, Extent, Groups, Sources, Spread
+from components.core.data.card import (
+    INFERRED,
+    SCHEMA_VERSION,
+    Card,
+    Extent,
+    Groups,
+    Sources,
+    Spread,
+)
 from components.core.data.index import Row
+from components.core.data.likeness import clusters_of, doubts
 from components.core.data.quarantine import Quarantined
 from components.core.data.shards import ShardEntry
-from components.core.data.splits import SPLITS, Split
+from components.core.data.splits import SPLITS, UNLABELLED, Split
 from components.core.digest import digest_path, digest_values
 
 NOTICES = ("SOURCE", "LICENSE", "LICENCE", "COPYING", "CITATION", "ATTRIBUTION", "README")
+ONLY_UNLABELLED = "no case is labelled: only pretrain can use this dataset"
 SYNTHETIC = "SYNTHETIC"
 """First word of SOURCE.txt in a raw folder whose pictures a program made."""
 
@@ -26,8 +37,12 @@ SYNTHETIC = "SYNTHETIC"
 class Labelled(Protocol):
     """A data source that can say what its label values mean."""
 
-    def label_names(self) -> Mapping[str, str]:
-        """Meaning by label value or column."""
+    def label_names(self, strata: Sequence[str]) -> Mapping[str, str]:
+        """Meaning by label value or column.
+
+        Args:
+            strata: Those of the labelled cases, in alphabetical order: the classes of a classifier.
+        """
 
 
 class Facts:
@@ -73,31 +88,49 @@ class Facts:
         return "inferred" if all(self._inferred) else "mixed" if any(self._inferred) else "given"
 
 
+@dataclass(frozen=True)
+class Divided:
+    """The rows of a dataset, and how they came to be those.
+
+    Attributes:
+        rows: What the index holds.
+        leaders: By id of every row the smallest id among its near-duplicates; None where nobody looked for them.
+        left_out: Unlabelled cases that show what is held out.
+    """
+
+    rows: Sequence[Row]
+    leaders: Mapping[str, str] | None
+    left_out: Sequence[Quarantined]
+
+
 def describe(
     *,
     source: object,
     raw: Path,
     recipe: str,
     split: Split,
-    rows: Sequence[Row],
+    divided: Divided,
     facts: Facts,
     quarantine: list[Quarantined],
     shards: list[ShardEntry],
     index_sha256: str,
 ) -> Card:
     """The card of a dataset."""
+    rows = divided.rows
+    strata = sorted({row.stratum for row in rows if row.split != UNLABELLED})
     return Card(
         schema_version=SCHEMA_VERSION,
         recipe=recipe,
         synthetic=is_synthetic(raw),
         settings={"data": _settings(source), "split": split.model_dump(mode="json")},
-        label_names=dict(source.label_names()) if isinstance(source, Labelled) else {},
+        label_names=dict(source.label_names(strata)) if isinstance(source, Labelled) else {},
         counts=_counts(rows),
-        groups=_groups(rows, facts.groups),
+        groups=_groups(divided, facts.groups),
         arrays=facts.extents,
         attributes=_spreads(rows),
         quarantine=quarantine,
-        warnings=[INFERRED] if facts.groups != "given" else [],
+        left_out=list(divided.left_out),
+        warnings=_warnings(divided, facts.groups),
         sources=Sources(files=facts.files, sha256=_source_digest(rows), notices=_notices(raw)),
         index_sha256=index_sha256,
         shards=shards,
@@ -119,15 +152,36 @@ def _settings(source: object) -> dict[str, Any]:
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     counted = Counter((row.split, row.stratum) for row in rows)
-    strata = sorted({row.stratum for row in rows})
+    strata = {
+        name: sorted({row.stratum for row in rows if (row.split == UNLABELLED) == (name == UNLABELLED)})
+        for name in SPLITS
+    }
     present = [name for name in SPLITS if any(row.split == name for row in rows)]
-    return {name: {stratum: counted[name, stratum] for stratum in strata} for name in present}
+    return {name: {stratum: counted[name, stratum] for stratum in strata[name]} for name in present}
 
 
-def _groups(rows: Sequence[Row], found: str) -> Groups:
+def _groups(divided: Divided, found: str) -> Groups:
+    rows, leaders = divided.rows, divided.leaders
     members = {name: {row.group for row in rows if row.split == name} for name in SPLITS}
     by_split = {name: len(groups) for name, groups in members.items() if groups}
-    return Groups(found=found, count=sum(by_split.values()), by_split=by_split)
+    return Groups(
+        found=found,
+        count=len({row.group for row in rows}),
+        by_split=by_split,
+        clusters=None if leaders is None else clusters_of(rows, leaders),
+    )
+
+
+def _warnings(divided: Divided, found: str) -> list[str]:
+    """What a reader of results must know."""
+    told = [INFERRED] if found != "given" else []
+    if divided.leaders is not None:
+        told += doubts(divided.rows, divided.leaders)
+    if divided.left_out:
+        told.append(f"{len(divided.left_out)} unlabelled case(s) left out: of one source with what is held out")
+    if all(row.split == UNLABELLED for row in divided.rows):
+        told.append(ONLY_UNLABELLED)
+    return told
 
 
 def _spreads(rows: Sequence[Row]) -> dict[str, Spread]:

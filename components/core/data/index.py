@@ -24,8 +24,8 @@ class Row:
     Attributes:
         id: Unique id.
         group: Patient or source.
-        stratum: Label that splits keep in proportion.
-        split: train, val, test or calibration.
+        stratum: Label that splits keep in proportion; empty where there is no label.
+        split: train, val, test, calibration or unlabelled.
         shard: File that holds its arrays.
         source_sha256: Digest of the raw files it came from.
         attributes: What else the recipe noted (caption, spacing_mm, ...); absent ones are left out.

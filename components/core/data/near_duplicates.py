@@ -1,96 +1,137 @@
-"""Near-duplicates: pictures of one patient that nobody told us belong together.
+"""Near-duplicates: pictures of one source that nobody told us belong together.
 
-A difference hash (dHash) says for 16 x 16 places whether brightness rises to the right; pictures whose hashes
-differ in few bits are taken for one source, and so are chains of such pictures.
+Pictures whose fingerprints correlate in any of the eight orientations of the square are taken for one source, and so
+are chains of such pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Int, Shaped, UInt64
+from jaxtyping import Bool, Float, Int
 
-from components.core.data.images import grey
+from components.core.data.fingerprints import (
+    COARSE_NORM,
+    SIDE,
+    Fingerprint,
+    Fingerprints,
+    coarse,
+    orientations,
+)
 
-HASH_SIDE = 16
-HASH_WORDS = HASH_SIDE * HASH_SIDE // 64
-THRESHOLD = 25
-"""Differing bits of 256 up to which two pictures are one source."""
+THRESHOLD = 0.8
+"""Correlation from which two pictures are one source. Copies changed in brightness, contrast or compression reach
+0.88 and more; among 143,380 pairs of different leaves, and 4,950 of breast ultrasound, none exceeded 0.69."""
 
-BLOCK = 256
-"""Rows compared at once: bounds memory at n * BLOCK words."""
+CANDIDATE = 0.7
+"""Correlation of coarse fingerprints from which a pair is looked at closely: below, no pair reached `THRESHOLD`."""
 
-Hash = UInt64[np.ndarray, " 4"]
+BLOCK, TILE = 128, 4096
+"""Rows and columns compared at once: bounds memory at 8 * BLOCK * TILE numbers, whatever the number of pictures."""
 
+CLOSE = 8192
+"""Candidates looked at closely at once."""
 
-def difference_hash(picture: Shaped[np.ndarray, "..."]) -> Hash:
-    """256-bit dHash of a picture [h, w] or [h, w, 3 or 4], or of a volume's middle plane [d, h, w]."""
-    plane = _plane(picture)
-    small = cv2.resize(plane.astype(np.float32), (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
-    rises: Bool[np.ndarray, "16 16"] = small[:, 1:] > small[:, :-1]
-    words: Hash = np.packbits(rises.reshape(-1)).view(np.uint64)
-    return words
-
-
-def _plane(picture: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "h w"]:
-    if picture.ndim == 2:
-        return picture
-    if picture.ndim == 3 and picture.shape[2] in (3, 4):
-        return grey(np.ascontiguousarray(picture[:, :, :3]))
-    if picture.ndim == 3:
-        middle: Shaped[np.ndarray, "h w"] = picture[len(picture) // 2]
-        return middle
-    raise ValueError(f"cannot hash an array of shape {picture.shape}")
+Pairs = Int[np.ndarray, "pairs 3"]
+"""Orientation of the first, row of the first, row of the second."""
 
 
-def clusters(hashes: UInt64[np.ndarray, "n 4"], threshold: int = THRESHOLD) -> Int[np.ndarray, " n"]:
-    """Number every picture by its cluster: connected components of "at most `threshold` bits differ".
+def clusters(prints: Fingerprints, threshold: float = THRESHOLD) -> Int[np.ndarray, " n"]:
+    """Number every picture by its cluster: connected components of "correlates by at least `threshold`".
+
+    Exact: every number compared is a ratio of whole numbers, so that neither threads nor block sizes matter.
 
     Returns:
         For each picture the smallest row of its cluster.
     """
-    # Equal hashes (blank pictures) are joined at once: pairs of them would be many.
-    unique, first, inverse = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
-    parent = np.arange(len(unique))
-    for start in range(0, len(unique), BLOCK):
-        block = unique[start : start + BLOCK]
-        distance = np.bitwise_count(block[:, None, :] ^ unique[None, start:, :]).sum(axis=2, dtype=np.int64)
-        for low, high in np.argwhere(np.triu(distance <= threshold, k=1)):
-            _join(parent, start + int(low), start + int(high))
-    roots = np.array([_root(parent, row) for row in range(len(unique))], dtype=np.int64)
-    smallest = np.full(len(unique), len(hashes))
-    np.minimum.at(smallest, roots, first)
-    numbered: Int[np.ndarray, " n"] = smallest[roots][inverse.reshape(-1)]
+    # Equal fingerprints (blank pictures, exact copies) are joined at once: pairs of them would be many.
+    unique, first, inverse = np.unique(prints, axis=0, return_index=True, return_inverse=True)
+    labels = np.arange(len(unique))
+    norms = np.sqrt((unique.astype(np.int64) ** 2).sum(axis=1))
+    for pairs in _candidates(coarse(unique)):
+        apart = pairs[labels[pairs[:, 1]] != labels[pairs[:, 2]]]
+        near = apart[_correlations(unique, norms, apart) >= threshold]
+        if len(near):
+            labels = _joined(labels, np.unique(labels[near[:, 1:]], axis=0))
+    smallest = np.full(len(unique), len(prints))
+    np.minimum.at(smallest, labels, first)
+    numbered: Int[np.ndarray, " n"] = smallest[labels][inverse.reshape(-1)]
     return numbered
+
+
+def _candidates(small: Float[np.ndarray, "n 144"]) -> Iterator[Pairs]:
+    """Pairs of rows whose coarse fingerprints correlate, a tile at a time; blank ones have none."""
+    places = orientations(SIDE // 2)
+    for start in range(0, len(small), BLOCK):
+        block = small[start : start + BLOCK]
+        turned = block[:, places].transpose(1, 0, 2).reshape(-1, block.shape[1])
+        for column in range(start, len(small), TILE):
+            product = turned @ small[column : column + TILE].T
+            hits, other = np.divmod(np.flatnonzero(product >= CANDIDATE * COARSE_NORM**2), product.shape[1])
+            orientation, row = np.divmod(hits, len(block))
+            pairs = np.stack([orientation, row + start, other + column], axis=1)
+            yield pairs[pairs[:, 1] < pairs[:, 2]]
+
+
+def _correlations(prints: Fingerprints, norms: Float[np.ndarray, " n"], pairs: Pairs) -> Float[np.ndarray, " pairs"]:
+    places = orientations(SIDE)
+    found = np.zeros(len(pairs))
+    for start in range(0, len(pairs), CLOSE):
+        turn, one, other = pairs[start : start + CLOSE].T
+        turned = np.take_along_axis(prints[one], places[turn], axis=1)
+        product = np.einsum("pi,pi->p", turned, prints[other], dtype=np.int64)
+        found[start : start + CLOSE] = product / (norms[one] * norms[other])
+    return found
+
+
+def _joined(labels: Int[np.ndarray, " n"], pairs: Int[np.ndarray, "pairs 2"]) -> Int[np.ndarray, " n"]:
+    """Labels with the components of each pair made one: the smallest row's."""
+    parent = labels.copy()
+    for one, other in pairs.tolist():
+        low, high = sorted((_root(parent, one), _root(parent, other)))
+        parent[high] = low
+    settled: Bool[np.ndarray, " n"] = parent == parent[parent]
+    while not settled.all():
+        parent = parent[parent]
+        settled = parent == parent[parent]
+    return parent
 
 
 def _root(parent: Int[np.ndarray, " n"], row: int) -> int:
     while parent[row] != row:
-        parent[row] = parent[parent[row]]
         row = int(parent[row])
     return row
 
 
-def _join(parent: Int[np.ndarray, " n"], one: int, other: int) -> None:
-    low, high = sorted((_root(parent, one), _root(parent, other)))
-    parent[high] = low
+@dataclass(frozen=True)
+class Grouping:
+    """What is known and found of which cases belong together.
+
+    Attributes:
+        groups: Group of every case.
+        leaders: Smallest id among the near-duplicates of every case; its own where it has none.
+    """
+
+    groups: list[str]
+    leaders: list[str]
 
 
-def infer_groups(ids: Sequence[str], given: Sequence[str | None], hashes: Sequence[Hash]) -> list[str]:
+def infer_groups(ids: Sequence[str], given: Sequence[str | None], prints: Sequence[Fingerprint]) -> Grouping:
     """Give every case a group: its own if it has one, else that of its near-duplicates.
 
     Cases without a group join a given group that their cluster touches, otherwise the cluster becomes a group
     named after its smallest id. The result does not depend on the order of the cases.
     """
     order = sorted(range(len(ids)), key=lambda row: ids[row])
-    roots = clusters(np.stack([hashes[row] for row in order]))
+    roots = clusters(np.stack([prints[row] for row in order]))
     named: dict[int, str] = {}
     for row, root in zip(order, roots.tolist(), strict=True):
         group = given[row]
         if group is not None:
             named[root] = min(named.get(root, group), group)
-    groups = [group or "" for group in given]
+    groups, leaders = [group or "" for group in given], [""] * len(ids)
     for row, root in zip(order, roots.tolist(), strict=True):
+        leaders[row] = ids[order[root]]
         if given[row] is None:
-            groups[row] = named.get(root, f"like {ids[order[root]]}")
-    return groups
+            groups[row] = named.get(root, f"like {leaders[row]}")
+    return Grouping(groups, leaders)

@@ -9,24 +9,27 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
 
 from components.core.data.card import write_card
-from components.core.data.describe import Facts, describe
+from components.core.data.describe import Divided, Facts, describe
+from components.core.data.division import Division, Member, divide
+from components.core.data.fingerprints import Fingerprint, fingerprint
 from components.core.data.index import INDEX, Attribute, Row, write_index
-from components.core.data.near_duplicates import Hash, difference_hash, infer_groups
 from components.core.data.progress import Progress
-from components.core.data.quarantine import Quarantine, QuarantineLimits, Unreadable
+from components.core.data.quarantine import Quarantine, Quarantined, QuarantineLimits, Unreadable, name_of
 from components.core.data.shards import ShardWriter
-from components.core.data.splits import Split, assign
+from components.core.data.splits import Split
 from components.core.digest import digest_path, digest_values
 from components.core.errors import BadInput
 
 SYNTHETIC_RAW = ".synthetic"
 """Where synthetic raw files lie, inside the unfinished dataset, while they are read."""
+
+SHOWS_HELD_OUT = "unlabelled, and of one source with a picture of val, test or calibration"
 
 
 class Case(Protocol):
@@ -46,6 +49,8 @@ class Case(Protocol):
     def attributes(self) -> Mapping[str, Attribute]: ...
     @property
     def near_duplicate_of(self) -> str: ...
+    @property
+    def labelled(self) -> bool: ...
 
 
 class Source(Protocol):
@@ -58,12 +63,20 @@ class Source(Protocol):
         """Write the embedded synthetic data set, and return the section that reads it."""
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """A data source that cannot use every division."""
+
+    def check(self, rows: Sequence[Row], split: Split) -> None:
+        """Raise BadInput if the recipe could not train on or be judged by this division."""
+
+
 @dataclass(frozen=True)
 class _Decoded:
     case: Case
     arrays: Mapping[str, Shaped[np.ndarray, "..."]]
     source_sha256: str
-    hash: Hash | None
+    print: Fingerprint | None
 
 
 def prepare(
@@ -126,17 +139,20 @@ def _write(
                 continue
             facts.add(outcome.arrays, case.sources, inferred=case.group is None)
             shard = writer.add(case.id, outcome.arrays)
-            kept.append(_Kept(case, shard, outcome.source_sha256, outcome.hash, _native_size(outcome.arrays)))
+            kept.append(_Kept(case, shard, outcome.source_sha256, outcome.print, _native_size(outcome.arrays)))
     quarantine.check(len(cases))
     shards = writer.close()
-    rows = _rows(kept, split)
+    division = divide([item.member for item in kept], split)
+    rows = _rows(kept, division)
+    if isinstance(source, Choosy):
+        source.check(rows, split)
     write_index(folder, rows)
     card = describe(
         source=source,
         raw=raw,
         recipe=recipe,
         split=split,
-        rows=rows,
+        divided=Divided(rows, _leaders(kept, division), _left_out(kept, division, raw)),
         facts=facts,
         quarantine=quarantine.entries,
         shards=shards,
@@ -150,8 +166,13 @@ class _Kept:
     case: Case
     shard: str
     source_sha256: str
-    hash: Hash | None
+    print: Fingerprint | None
     size: Mapping[str, Attribute]
+
+    @property
+    def member(self) -> Member:
+        case = self.case
+        return Member(case.id, case.group, case.stratum, case.labelled, self.print)
 
 
 def _listed(source: Source, raw: Path) -> list[Case]:
@@ -171,7 +192,7 @@ def _listed(source: Source, raw: Path) -> list[Case]:
 
 def _decode_all(cases: Sequence[Case], workers: int) -> Iterator[tuple[Case, _Decoded | Unreadable]]:
     """Decode in order, a few cases ahead; the first fault of structure (by id) is raised."""
-    # The slices of one volume share its file. Hashes are needed as soon as one group is to be inferred.
+    # The slices of one volume share its file. Fingerprints are needed as soon as one group is to be inferred.
     decode = partial(_decode, cache(digest_path), any(case.group is None for case in cases))
     if workers == 0:
         for case in cases:
@@ -191,7 +212,7 @@ def _decode_all(cases: Sequence[Case], workers: int) -> Iterator[tuple[Case, _De
             pool.shutdown(cancel_futures=True)
 
 
-def _decode(digest: Callable[[Path], str], hashed: bool, case: Case) -> _Decoded | Unreadable:
+def _decode(digest: Callable[[Path], str], printed: bool, case: Case) -> _Decoded | Unreadable:
     try:
         arrays = case.load()
         sources = digest_values([digest(path) for path in case.sources])
@@ -200,8 +221,8 @@ def _decode(digest: Callable[[Path], str], hashed: bool, case: Case) -> _Decoded
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             return Unreadable(f"gives NaN or infinite values in {name!r}", where=case.sources[0])
-    alike = difference_hash(arrays[case.near_duplicate_of]) if hashed else None
-    return _Decoded(case, arrays, sources, alike)
+    own = fingerprint(arrays[case.near_duplicate_of]) if printed else None
+    return _Decoded(case, arrays, sources, own)
 
 
 def _native_size(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Mapping[str, Attribute]:
@@ -212,9 +233,7 @@ def _native_size(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Mapping[str
     return {"height": image.shape[0], "width": image.shape[1]}
 
 
-def _rows(kept: Sequence[_Kept], split: Split) -> list[Row]:
-    groups = _groups(kept)
-    parts = assign(groups, [item.case.stratum for item in kept], split)
+def _rows(kept: Sequence[_Kept], division: Division) -> list[Row]:
     return [
         Row(
             id=item.case.id,
@@ -225,13 +244,20 @@ def _rows(kept: Sequence[_Kept], split: Split) -> list[Row]:
             source_sha256=item.source_sha256,
             attributes={**item.size, **item.case.attributes},
         )
-        for item, group, part in zip(kept, groups, parts, strict=True)
+        for item, group, part in zip(kept, division.groups, division.parts, strict=True)
+        if part is not None
     ]
 
 
-def _groups(kept: Sequence[_Kept]) -> list[str]:
-    """Given groups, and near-duplicate clusters for the cases without one."""
-    given = [item.case.group for item in kept]
-    if None not in given:
-        return [group for group in given if group is not None]
-    return infer_groups([item.case.id for item in kept], given, [item.hash for item in kept if item.hash is not None])
+def _leaders(kept: Sequence[_Kept], division: Division) -> dict[str, str] | None:
+    if division.leaders is None:
+        return None
+    return dict(zip((item.case.id for item in kept), division.leaders, strict=True))
+
+
+def _left_out(kept: Sequence[_Kept], division: Division, raw: Path) -> list[Quarantined]:
+    return [
+        Quarantined(id=item.case.id, file=name_of(item.case.sources[0], raw), reason=SHOWS_HELD_OUT)
+        for item, part in zip(kept, division.parts, strict=True)
+        if part is None
+    ]

@@ -39,6 +39,11 @@ class Quarantined(Values):
     reason: str
 
 
+def name_of(path: Path, root: Path) -> str:
+    """A file's name relative to the raw folder: no card names a folder of this machine."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
 class Quarantine:
     """Collects unreadable cases, and judges them when all have been seen.
 
@@ -54,11 +59,7 @@ class Quarantine:
 
     def add(self, case: str, error: Unreadable) -> None:
         """Set one case aside."""
-        self.entries.append(Quarantined(id=case, file=self._name(error.where), reason=error.what))
-
-    def _name(self, where: str) -> str:
-        path = Path(where)
-        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.name
+        self.entries.append(Quarantined(id=case, file=name_of(Path(error.where), self._root), reason=error.what))
 
     def check(self, total: int) -> None:
         """Judge the fraction of `total` cases that was set aside.

@@ -11,7 +11,13 @@ from pydantic import Field, model_validator
 from components.core.config import Values
 from components.core.errors import BadInput
 
-SPLITS = ("train", "val", "test", "calibration")
+PARTS = ("train", "val", "test", "calibration")
+"""What labelled cases are divided into."""
+
+UNLABELLED = "unlabelled"
+"""The part of the cases without label: only `pretrain` looks at them, and no ratio counts them."""
+
+SPLITS = (*PARTS, UNLABELLED)
 TOLERANCE = 1e-6
 
 
@@ -40,12 +46,15 @@ class Split(Values):
         folds: Number k of folds instead of ratios: fold i is test, fold i+1 val, fold i+2 calibration if there
             is one, the rest train. Over i = 0..k-1 every case is tested exactly once.
         fold: i, the fold to test.
+        every_stratum: Every split of a single division holds every stratum that has groups enough, at the price of
+            sizes. Classifiers need it: scores by class are undefined where a class is absent.
     """
 
     seed: int = Field(default=0, ge=0)
     ratios: Ratios = Ratios()
     folds: int | None = Field(default=None, ge=3, le=100)
     fold: int = Field(default=0, ge=0)
+    every_stratum: bool = False
 
     @model_validator(mode="after")
     def _fold_exists(self) -> "Split":
@@ -94,9 +103,10 @@ def assign(groups: Sequence[str], strata: Sequence[str], split: Split) -> list[s
     """
     cases = _tabulate(groups, strata, split.seed)
     if split.folds is None:
-        names = [name for name in SPLITS if getattr(split.ratios, name) > 0]
+        names = [name for name in PARTS if getattr(split.ratios, name) > 0]
         shares = np.array([getattr(split.ratios, name) for name in names])
         bins = _mend_train(cases, _place(cases, shares, "splits"), shares)
+        bins = _spread(cases, bins, len(names)) if split.every_stratum else bins
     else:
         names = _fold_names(split, split.folds)
         bins = _place(cases, np.full(split.folds, 1 / split.folds), "folds")
@@ -184,6 +194,27 @@ def _mend_train(cases: _Cases, bins: list[int], shares: Float[np.ndarray, " s"])
         movable = [row for row, part in enumerate(bins) if cases.counts[row, column] and sizes[part] > 1]
         if movable:
             bins[min(movable, key=lambda row: (int(cases.counts[row, -1]), row))] = 0
+    return bins
+
+
+def _spread(cases: _Cases, bins: list[int], parts: int) -> list[int]:
+    """Move groups so that strata of few groups reach every split: scores by class need each class in each split.
+
+    Taken is the smallest group of the split that has most of the stratum, and only one that leaves every stratum it
+    holds in the split it comes from.
+    """
+    present = cases.counts[:, :-1] > 0
+    for column in np.argsort(present.sum(axis=0), kind="stable").tolist():
+        for part in range(parts):
+            held = np.stack([present[np.array(bins) == other].sum(axis=0) for other in range(parts)])
+            if held[part, column]:
+                continue
+            spare = [
+                row for row, own in enumerate(bins) if present[row, column] and (held[own][present[row]] > 1).all()
+            ]
+            if spare:
+                chosen = min(spare, key=lambda row: (-int(held[bins[row], column]), int(cases.counts[row, -1]), row))
+                bins[chosen] = part
     return bins
 
 

@@ -1,7 +1,7 @@
 """The `data:` section of freqmedclip: which files, and which texts go with them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,7 @@ class FreqMedClipData(Values):
             raise ValueError(f"not a regular expression: {error}") from error
         return pattern
 
-    def label_names(self) -> dict[str, str]:
+    def label_names(self, strata: Sequence[str] = ()) -> dict[str, str]:
         """Prompt by mask value, for the card."""
         return {str(value): text for value, text in sorted(self.prompts.items())}
 
