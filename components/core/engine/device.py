@@ -12,8 +12,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from components.core.engine.ranks import here
 from components.core.engine.task import Batch
 from components.core.errors import BadInput
+from components.core.launch import place
 from components.core.runtime import Runtime
 
 PACKAGES = (
@@ -34,11 +36,13 @@ class Device:
 
     Attributes:
         precision: fp32, bf16 or fp16; `auto` has been resolved (fp32 on CPU and MPS, bf16 on GPUs that have it).
+        ranks: The processes that compute together, each on a device of its own.
     """
 
     def __init__(self, runtime: Runtime, precision: str = "auto") -> None:
         make_deterministic(runtime.threads)
         kind = _choose(runtime.device)
+        self.ranks = here()  # they meet once, before accelerate looks for them: its states come and go
         self.precision = _resolve(precision, kind)
         if AcceleratorState._shared_state:  # a phase may follow another in one process, in another precision
             AcceleratorState._reset_state(reset_partial_state=True)
@@ -109,7 +113,15 @@ def make_deterministic(threads: int) -> None:
 
 
 def _choose(wanted: str) -> str:
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    launch = place()
+    mps = torch.backends.mps.is_available() and launch.size == 1  # its tensors cannot be summed over processes
+    available = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
+    if wanted != "cpu" and available["cuda"] and launch.local_size > torch.cuda.device_count():
+        raise BadInput(
+            f"{launch.local_size} processes were launched on this machine for {torch.cuda.device_count()} CUDA devices",
+            where="torchrun --nproc-per-node",
+            remedy="launch one process for each device",
+        )
     if wanted == "auto":
         return next(kind for kind, present in available.items() if present)
     if not available[wanted]:

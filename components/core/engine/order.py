@@ -88,6 +88,7 @@ def fresh_key(seed: int, source: int, epoch: int) -> ViewKey:
     return (seed, source, epoch, 0xF4E5)
 
 
-def step_seed(seed: int, step: int, part: int) -> int:
-    """Seed of torch's generators (dropout, drop-path) for micro-batch `part` of an optimiser step."""
-    return int(np.random.SeedSequence([seed, step, part, 0x57E9]).generate_state(1, np.uint64)[0] >> 1)
+def step_seed(seed: int, step: int, part: int, rank: int = 0) -> int:
+    """Seed of torch's generators (dropout, drop-path) for micro-batch `part` of an optimiser step in one process."""
+    entropy = [seed, step, part, 0x57E9, *([rank] if rank else [])]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)

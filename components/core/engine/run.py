@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,17 +15,19 @@ from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
 from components.core.engine.groups import freeze, layer_rates, optimizer_groups, owners, set_train_mode
 from components.core.engine.job import Job, Result
-from components.core.engine.loader import Draw, load_ahead
 from components.core.engine.mixing import Mixing
 from components.core.engine.order import Curriculum
 from components.core.engine.progress import RATE, Progress
+from components.core.engine.ranks import here
+from components.core.engine.same_work import require_same_work
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, longer_warmup, warmup_length
+from components.core.engine.shares import Shares
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
 from components.core.engine.start import put_start
 from components.core.engine.step import Stepper, StepResult
-from components.core.engine.task import Batch
 from components.core.engine.validate import validate
+from components.core.engine.windows import Windows
 from components.core.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,14 @@ log = logging.getLogger(__name__)
 
 def train(job: Job, tracker: Tracker) -> Result:
     """Run a phase to its end, continuing from its newest checkpoint if there is one."""
-    run = PhaseRun(job, tracker)
-    with Saver(job.store, job.runtime, job.identity, tracker) as saver:
-        run.resume(saver)
-        run.train(saver)
-    return run.result()
+    ranks = here()
+    with ranks.failing_together():
+        require_same_work(ranks, job.identity)
+        run = PhaseRun(job, tracker)
+        with Saver(job.store, job.runtime, job.identity, tracker, ranks) as saver:
+            run.resume(saver)
+            run.train(saver)
+        return run.result()
 
 
 class PhaseRun:
@@ -62,6 +66,8 @@ class PhaseRun:
         phase = job.phase
         window = phase.batch_size * phase.accumulate
         self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
+        shares = Shares.of(self._device.ranks, phase.batch_size, job.task.couples(phase.losses))
+        self._windows = Windows(self._curriculum, shares, self._mixing)
         self._progress = Progress(phase.batch_size)
         self._progress.averages = self._averages_before
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
@@ -122,6 +128,7 @@ class PhaseRun:
         if cache is not None:
             self._tracker.cache(cache.hits, cache.misses)
         stepper = self.stepper(features["train"])
+        self._device.ranks.wait()  # what fails before this is not a verdict on the run
         self._tracker.begin(job.name, self._total_steps, progress.step)
         while not self._finished:
             for _ in saver.judging(self.steps(stepper, features["train"])):
@@ -176,33 +183,26 @@ class PhaseRun:
             mixing=self._mixing,
         )
 
-    def _finish(self, epoch: int, draw: Draw, batch: Batch) -> Batch:
-        """Mix a window where the phase mixes; in a loader's thread."""
-        if self._mixing is None:
-            return batch
-        return self._mixing.window(batch, self._curriculum.numbers(draw.rows, epoch), epoch, draw.window)
-
     def steps(self, stepper: Stepper, features: FrozenFeatures) -> Iterator[StepResult]:
         """The rest of the epoch under way, one optimiser step per item; gradients stay until the next one."""
         job, progress = self._job, self._progress
         fields = job.task.fields(job.phase.losses) | features.fields
-        epoch = progress.epoch
-        draws = self._curriculum.draws(epoch, skip=progress.window)
         waiting = time.monotonic()
-        finish = partial(self._finish, epoch)
-        for draw, batch in load_ahead(self._examples["train"], draws, fields, job.runtime.workers, finish):
+        windows = self._windows.load(
+            self._examples["train"], progress.epoch, progress.window, fields, job.runtime.workers
+        )
+        for draw, batch, views in windows:
             waited = time.monotonic() - waiting
             self._set_rates()
-            views = self._curriculum.numbers(draw.rows, epoch)
-            done = stepper.run(batch, views, progress.step, progress.micro_batch)
+            done = stepper.run(batch, views, progress.step, progress.micro_batch, draw.size)
             if self._trainee.average is not None:
                 self._trainee.average.update()
                 progress.averages = self._trainee.average.updates
             progress.micro_batch = done.micro_batch
-            progress.add(done.terms, len(draw.rows))
-            means = {name: value / len(draw.rows) for name, value in done.terms.items()}
+            progress.add(done.terms, draw.size)
+            means = {name: value / draw.size for name, value in done.terms.items()}
             self._tracker.step(
-                job.name, progress.step, len(draw.rows), means, self._rates_at(progress.step - 1),
+                job.name, progress.step, draw.size, means, self._rates_at(progress.step - 1),
                 time.monotonic() - waiting, waited, scalars=done.scalars,
             )  # fmt: skip
             yield done

@@ -12,10 +12,13 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from components.core.checkpoint.codec import decode_tensors, encode_tensors
+from components.core.checkpoint.document import decode_document, encode_document
 from components.core.checkpoint.failures import refuse_failed
 from components.core.checkpoint.lease import hold
 from components.core.checkpoint.repository import Checkpoints
 from components.core.checkpoint.uploader import Uploader
+from components.core.engine.ranks import Ranks
 from components.core.engine.snapshot import Groups
 from components.core.engine.step import NonFinite, OutOfMemory
 from components.core.errors import BadInput, Temporary
@@ -46,13 +49,20 @@ class Saver:
     under way and gives the lease back. A checkpoint of other code, values or inputs, or of more epochs than configured
     and asked for, stops the run if it is unfinished, and is discarded if the run that wrote it had finished. A run
     that is extended by more epochs than before goes on.
+
+    Args:
+        ranks: The processes that train together. The first one alone has the lease, reads and writes; the others hear
+            from it what to continue from.
     """
 
-    def __init__(self, uri: str, runtime: Runtime, identity: Identity, tracker: Tracker) -> None:
+    def __init__(
+        self, uri: str, runtime: Runtime, identity: Identity, tracker: Tracker, ranks: Ranks | None = None
+    ) -> None:
         self._uri = uri
         self._runtime = runtime
         self._identity = identity
         self._tracker = tracker
+        self._ranks = ranks or Ranks()
         self._store = open_store(uri)
         self._asked = threading.Event()
         self._permanent: BaseException | None = None
@@ -61,12 +71,14 @@ class Saver:
     def __enter__(self) -> "Saver":
         settings = self._runtime.checkpoints
         with ExitStack() as stack:
-            lease = stack.enter_context(hold(self._store, ttl=settings.lease_seconds))
-            self._checkpoints = Checkpoints(
-                self._store, keep_last=settings.keep_last, lease=lease, on_saved=self._tracker.checkpoint_saved
-            )
-            self._checkpoints.claim()  # now, not at the first checkpoint: a store that takes no writes is told at once
-            self._uploader = stack.enter_context(Uploader(self._checkpoints))
+            if self._ranks.first:
+                lease = stack.enter_context(hold(self._store, ttl=settings.lease_seconds))
+                self._checkpoints = Checkpoints(
+                    self._store, keep_last=settings.keep_last, lease=lease, on_saved=self._tracker.checkpoint_saved
+                )
+                # Now, not at the first checkpoint: a store that takes no writes is told at once.
+                self._checkpoints.claim()
+                self._uploader = stack.enter_context(Uploader(self._checkpoints))
             if threading.current_thread() is threading.main_thread():
                 stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, self._ask))
             self._open = stack.pop_all()
@@ -78,7 +90,7 @@ class Saver:
         try:
             if isinstance(error, NonFinite):
                 self._tracker.nonfinite()
-            if error is not None and error is self._permanent:
+            if error is not None and error is self._permanent and self._ranks.first:
                 self._uploader.flush()
                 self._checkpoints.mark_failed(self._identity.digest, str(error))
         finally:
@@ -110,7 +122,26 @@ class Saver:
             yield from steps
 
     def newest(self, environment: Mapping[str, str]) -> Found | None:
-        """The checkpoint to continue from, after making sure that it is this run's."""
+        """The checkpoint to continue from, after making sure that it is this run's: the same in every process."""
+        found = self._find(environment) if self._ranks.first else None
+        return found if self._ranks.size == 1 else self._spread(found)
+
+    def _spread(self, found: Found | None) -> Found | None:
+        """What the first process has found, to all: the others need not reach its store."""
+        plain = found and {"meta": found.meta, "inexact": found.inexact, "groups": sorted(found.groups)}
+        data = self._ranks.spread(encode_document(plain) if plain else None)
+        if not data:
+            return None
+        told = decode_document(data, self._uri)
+        groups = found.groups if found else {}
+        spread = {name: self._ranks.spread(encode_tensors(groups[name]) if found else None) for name in told["groups"]}
+        if found is not None:
+            return found
+        return Found(
+            {name: decode_tensors(data, self._uri) for name, data in spread.items()}, told["meta"], told["inexact"]
+        )
+
+    def _find(self, environment: Mapping[str, str]) -> Found | None:
         if self._runtime.restart:
             self._checkpoints.clear()
             return None
@@ -142,6 +173,8 @@ class Saver:
 
     def save(self, step: int, groups: Groups, meta: Mapping[str, Any], epoch: int | None = None) -> None:
         """Commit a checkpoint in the background; waits only for a copy of the tensors."""
+        if not self._ranks.first:
+            return
         tags = []
         every = self._runtime.checkpoints.keep_every_epochs
         if epoch is not None and every and epoch % every == 0:
@@ -150,13 +183,18 @@ class Saver:
         self._tell_retries()
 
     def stop_if_asked(self, step: int, capture: Callable[[], Groups], meta: Callable[[], Mapping[str, Any]]) -> None:
-        """After SIGTERM: save what there is and end, to be started again. Best effort; kills come unannounced."""
-        if not self._asked.is_set():
+        """After SIGTERM: save what there is and end, to be started again. Best effort; kills come unannounced.
+
+        Asking one of several processes asks all of them, which end after the same step.
+        """
+        if not self._ranks.any(self._asked.is_set()):
             return
         began = time.monotonic()
         self.save(step, capture(), meta())
-        self._uploader.flush()
-        log.info("saved step %d in %.1f s", step, time.monotonic() - began)
+        if self._ranks.first:
+            self._uploader.flush()
+            log.info("saved step %d in %.1f s", step, time.monotonic() - began)
+        self._ranks.wait()
         raise Temporary("stopped on request", where=self._uri, remedy="run the same command again to continue")
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,9 @@
 """One optimiser step: micro-batches normalised over the effective batch, clipped, non-finite values named."""
 
+import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +11,11 @@ from torch import Tensor, nn
 
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures
+from components.core.engine.gather import coupled
 from components.core.engine.mixing import Mixing
 from components.core.engine.order import step_seed
+from components.core.engine.reports import Report
+from components.core.engine.shares import Shares
 from components.core.engine.task import Batch, Features, Objective, Task
 from components.core.errors import ThawError
 
@@ -40,7 +45,7 @@ class StepResult:
 
     Attributes:
         terms: Sum over the step's samples of each loss term.
-        scalars: Values the recipe logs, of the last micro-batch.
+        scalars: Values the recipe logs, of the last micro-batch; over several processes the mean over its samples.
         norm: Global gradient norm before clipping.
         micro_batch: Micro-batch size that fitted.
     """
@@ -84,41 +89,81 @@ class Stepper:
         self._couples = task.couples(losses)
         self._clip = clip
         self._seed = seed
+        self._ranks = device.ranks
+        self._settled = False
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
-    def run(self, batch: Batch, views: Sequence[int], step: int, micro_batch: int) -> StepResult:
+    def run(
+        self, batch: Batch, views: Sequence[int], step: int, micro_batch: int, window: int | None = None
+    ) -> StepResult:
         """Train on one window, the samples of one optimiser step.
 
         Args:
-            batch: The whole window on the CPU.
+            batch: This process's samples of the window, on the CPU.
             views: View number of each sample.
             step: Number of the optimiser step in its phase; seeds dropout.
             micro_batch: Samples per forward pass to begin with.
+            window: Samples of the window over all processes; None for those of the batch.
         """
+        size = len(batch["row"]) if window is None else window
         while True:
             try:
-                return self._attempt(batch, views, step, micro_batch)
+                return self._attempt(batch, views, step, micro_batch, size)
             except (torch.OutOfMemoryError, MemoryError) as error:
+                if self._settled:
+                    raise  # the other processes have taken this step
                 self._optimizer.zero_grad(set_to_none=True)
                 micro_batch = self._smaller(micro_batch, batch, views, error)
 
-    def _attempt(self, batch: Batch, views: Sequence[int], step: int, micro_batch: int) -> StepResult:
+    def _attempt(self, batch: Batch, views: Sequence[int], step: int, micro_batch: int, window: int) -> StepResult:
+        self._settled = False
         self._optimizer.zero_grad(set_to_none=True)
-        count = len(batch["row"])
-        sums: dict[str, float] = {}
-        scalars: dict[str, float] = {}
-        for number, (piece, piece_views) in enumerate(_pieces(batch, views, micro_batch)):
-            torch.manual_seed(step_seed(self._seed, step, number))
-            objective = self._forward(piece, piece_views)
-            loss = self._total(objective, piece) / count
-            self._device.backward(loss)
-            scalars = objective.scalars
-            for name, values in objective.terms.items():
-                sums[name] = sums.get(name, 0.0) + float(values.detach().double().sum())
+        shares = Shares.of(self._ranks, micro_batch, self._couples)  # coupled batches never shrink
+        bounds = shares.bounds(window, micro_batch)
+        with coupled(self._ranks) if shares.whole else nullcontext():
+            report = self._accumulate(batch, views, step, bounds, window, micro_batch)
+        report = self._settle(report, shares, window)
         norm = self._device.clip(self._parameters, self._clip)
         self._check_norm(norm, batch)
         self._optimizer.step()
-        return StepResult(sums, scalars, norm, micro_batch)
+        return StepResult(report.terms, report.scalars, norm, report.micro_batch)
+
+    def _accumulate(
+        self,
+        batch: Batch,
+        views: Sequence[int],
+        step: int,
+        bounds: Sequence[tuple[int, int]],
+        window: int,
+        micro_batch: int,
+    ) -> Report:
+        """Add up the gradients of this process's micro-batches."""
+        sums: dict[str, float] = {}
+        scalars: dict[str, float] = {}
+        samples = 0
+        for number, (start, stop) in enumerate(bounds):
+            piece, piece_views = _piece(batch, views, start, stop)
+            torch.manual_seed(step_seed(self._seed, step, number, self._ranks.rank))
+            objective = self._forward(piece, piece_views)
+            loss = self._total(objective, piece) / window
+            self._device.backward(loss)
+            scalars, samples = objective.scalars, stop - start
+            for name, values in objective.terms.items():
+                sums[name] = sums.get(name, 0.0) + float(values.detach().double().sum())
+        return Report(sums, scalars, samples, micro_batch)
+
+    def _settle(self, report: Report, shares: Shares, window: int) -> Report:
+        """Add terms and gradients up over the processes, once all of them have come so far without an error."""
+        if self._ranks.size == 1:
+            return report
+        if shares.some_idle(window):
+            if shares.idle(window):
+                self._ranks.attend(self._device.device)
+            else:
+                self._ranks.wait()
+        total = report.over(self._ranks, self._parameters)
+        self._settled = True
+        return total
 
     def _forward(self, piece: Batch, views: Sequence[int]) -> Objective:
         features: Features
@@ -148,7 +193,8 @@ class Stepper:
 
     def _check_norm(self, norm: float, batch: Batch) -> None:
         if self._device.precision != "fp16" and not torch.isfinite(torch.tensor(norm)):
-            samples = [self._ids[int(row)] for row in batch["row"]]
+            own = [self._ids[int(row)] for row in batch["row"]]
+            samples = [name for text in self._ranks.texts(json.dumps(own)) for name in json.loads(text)]
             raise NonFinite(
                 "a gradient is not finite though the loss is",
                 where=f"samples {', '.join(samples)}",
@@ -172,21 +218,20 @@ class Stepper:
         return micro_batch // 2
 
     def _largest(self, failed: int, batch: Batch, views: Sequence[int]) -> int:
-        """Largest batch whose forward and backward pass fits, by halving."""
-        size = failed // 2
+        """Largest batch whose forward and backward pass fits, by halving; of several processes each takes its share."""
+        size = -(-failed // self._ranks.size) // 2
         while size:
-            piece, piece_views = next(_pieces(batch, views, size))
+            piece, piece_views = _piece(batch, views, 0, size)
             try:
                 self._device.backward(self._total(self._forward(piece, piece_views), piece))
             except (torch.OutOfMemoryError, MemoryError):
                 size //= 2
             else:
-                return size
+                return size * self._ranks.size
             finally:
                 self._optimizer.zero_grad(set_to_none=True)
         return 0
 
 
-def _pieces(batch: Batch, views: Sequence[int], size: int) -> Iterator[tuple[Batch, Sequence[int]]]:
-    for start in range(0, len(batch["row"]), size):
-        yield {name: value[start : start + size] for name, value in batch.items()}, views[start : start + size]
+def _piece(batch: Batch, views: Sequence[int], start: int, stop: int) -> tuple[Batch, Sequence[int]]:
+    return {name: value[start:stop] for name, value in batch.items()}, views[start:stop]

@@ -6,10 +6,13 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from components.core.checkpoint.codec import decode_tensors, encode_tensors
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, silent
 from components.core.engine.loader import Draw, load_ahead
+from components.core.engine.ranks import Ranks
+from components.core.engine.shares import share
 from components.core.engine.task import Batch, Examples, Features, Task
 
 
@@ -53,16 +56,33 @@ def validate(
 
     Args:
         heartbeat: Called after every batch.
+        device: Its processes share the batches; each gets the metrics of the whole split.
     """
     collected: dict[str, list[Tensor]] = {}
     modes = {module: module.training for module in model.modules()}
     model.eval()
     with average.applied() if average else nullcontext(), device.autocast():
-        for batch, found in in_order(examples, features, task.fields(losses), batch_size, workers, device):
+        rows = _own_rows(len(examples.ids), batch_size, device.ranks)
+        for batch, found in in_order(examples, features, task.fields(losses), batch_size, workers, device, rows):
             for name, value in task.measure(model, batch, found, losses).items():
                 collected.setdefault(name, []).append(value.float().cpu())
             heartbeat()
     for module, training in modes.items():
         module.training = training
-    summary = task.summarise({name: torch.cat(values) for name, values in collected.items()})
+    summary = task.summarise(_of_all({name: torch.cat(values) for name, values in collected.items()}, device.ranks))
     return summary, task.decide(summary)
+
+
+def _own_rows(count: int, batch_size: int, ranks: Ranks) -> range:
+    """This process's rows: whole batches, so that each is the batch that one process would measure."""
+    batches = share(-(-count // batch_size), ranks.rank, ranks.size)
+    return range(batches.start * batch_size, min(batches.stop * batch_size, count))
+
+
+def _of_all(measured: dict[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+    """The measurements of all processes in row order."""
+    if ranks.size == 1:
+        return measured
+    parts = [decode_tensors(part, "measurements") for part in ranks.parts(encode_tensors(measured)) if part]
+    parts = [part for part in parts if part]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
