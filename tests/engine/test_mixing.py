@@ -98,6 +98,9 @@ def test_weights_have_the_distribution_that_was_asked_for() -> None:
         variance = 1 / (4 * (2 * alpha + 1))
         assert abs(own.mean() - 0.5) < 4 * np.sqrt(variance / 4000)
         assert own.var() == pytest.approx(variance, rel=0.1)
+    apart = [Mix(mixup=0.05, cutmix=500).pairing(5, 0, window, 2) for window in range(200)]
+    near_half = [abs(pairing.own[0] - 0.5) < 0.1 for pairing in apart]
+    assert np.mean(near_half == np.array([pairing.cut[0] for pairing in apart])) > 0.95, "each kind has its alpha"
     both = [Mix().pairing(5, 0, window, 2) for window in range(4000)]
     assert np.mean([pairing.cut[0] for pairing in both]) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(4000))
     seldom = [Mix(switch=0.1, probability=0.3).pairing(5, 0, window, 2) for window in range(4000)]
