@@ -1,0 +1,78 @@
+"""Pictures of one sample for the report: what it is, what it was taken for, and which places spoke for that."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+SIDE = 256
+"""Side of a panel's picture, pixels."""
+
+SHOWN = 3
+"""Classes that get a bar: the most probable ones."""
+
+LINE = 26
+"""Height of one line of text with its bar, pixels."""
+
+RIGHT, WRONG, INK, PAPER = (0, 158, 115), (230, 159, 0), (30, 30, 30), (255, 255, 255)
+"""Bluish green and orange of Okabe and Ito's palette, which colour-blind readers tell apart."""
+
+HEAT = 0.5
+"""Weight of the relevance over the picture."""
+
+FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+
+
+def panels(
+    image: UInt8[np.ndarray, "h w 3"],
+    truth: int,
+    probability: Float[np.ndarray, " k"],
+    classes: Sequence[str],
+    relevance: Float[np.ndarray, "g g"] | None = None,
+) -> dict[str, UInt8[np.ndarray, "u v 3"]]:
+    """RGB panels by caption: `prediction` (the picture above bars of the most probable classes) and `relevance`.
+
+    Args:
+        image: RGB.
+        truth: Number of the true class; its bar is green, others are orange.
+        probability: Of every class.
+        relevance: What each place adds to the score of the predicted class; None leaves its panel out.
+    """
+    shown = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    found = {"prediction": np.concatenate([shown, bars(truth, probability, classes)])}
+    if relevance is not None:
+        found["relevance"] = with_relevance(shown, relevance)
+    return found
+
+
+def bars(truth: int, probability: Float[np.ndarray, " k"], classes: Sequence[str]) -> UInt8[np.ndarray, "u v 3"]:
+    """The true class in words, and the most probable classes as bars with their names."""
+    order = np.argsort(-probability, kind="stable")[:SHOWN]
+    board = np.full((LINE * (1 + len(order)), SIDE, 3), PAPER, dtype=np.uint8)
+    _write(board, f"truth: {classes[truth]}", 0)
+    for place, number in enumerate(order, start=1):
+        share = float(probability[number])
+        top, colour = place * LINE, RIGHT if number == truth else WRONG
+        cv2.rectangle(board, (0, top + 3), (round(share * (SIDE - 1)), top + LINE - 3), colour, cv2.FILLED)
+        _write(board, f"{share:.2f} {classes[number]}", top)
+    return board
+
+
+def _write(board: UInt8[np.ndarray, "u v 3"], text: str, top: int) -> None:
+    # OpenCV's font knows ASCII alone; anything else would be drawn as question marks one by one.
+    plain = text.encode("ascii", "replace").decode("ascii")
+    cv2.putText(board, plain, (4, top + LINE - 9), FONT, SCALE, INK, 1, cv2.LINE_AA)
+
+
+def with_relevance(
+    image: UInt8[np.ndarray, "u v 3"], relevance: Float[np.ndarray, "g g"]
+) -> UInt8[np.ndarray, "u v 3"]:
+    """Positive relevance over a picture, from nothing (dark blue) to the picture's greatest (yellow)."""
+    height, width = image.shape[:2]
+    positive = np.clip(np.nan_to_num(relevance), 0, None).astype(np.float32)
+    greatest = float(positive.max())
+    share = positive / greatest if greatest > 0 else positive
+    fitted = np.clip(cv2.resize(share, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    heat = cv2.applyColorMap(np.rint(fitted * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    return np.asarray(cv2.addWeighted(image, 1 - HEAT, cv2.cvtColor(heat, cv2.COLOR_BGR2RGB), HEAT, 0), dtype=np.uint8)
