@@ -1,6 +1,6 @@
 """What a phase is given, and what it hands on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ class Job:
         identity: What an unfinished run must match to be continued.
         store: Folder or `s3://` prefix for this phase's checkpoints.
         recipe: Name shown to people.
+        judged: What the samples that validations look at are called.
     """
 
     task: Task
@@ -33,6 +34,7 @@ class Job:
     identity: Identity
     store: str
     recipe: str = ""
+    judged: str = "val"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Result:
         summary: Validation metrics of the weights that are handed on.
         averages: Updates of the weight average, where the hand-over keeps the optimiser's state; else 0.
         inexact: Why the result may differ from an uninterrupted run's last digits; normally empty.
+        before: Metrics of the weights that the phase began with, where it validates them.
     """
 
     weights: dict[str, Tensor]
@@ -57,3 +60,4 @@ class Result:
     averages: int
     inexact: list[str]
     environment: dict[str, str]
+    before: dict[str, float] = field(default_factory=dict)

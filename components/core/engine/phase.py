@@ -47,6 +47,7 @@ class Phase(Values):
         mix: MixUp and CutMix of the samples of a step; None trains on plain ones.
         patience: Epochs without a better monitor before the phase ends; 0 never ends early.
         validate_every: Epochs between validations; the last epoch is always validated.
+        validate_first: Validate the weights that the phase begins with, too.
     """
 
     epochs: int = Field(ge=0)
@@ -65,6 +66,7 @@ class Phase(Values):
     mix: Mix | None = None
     patience: int = Field(default=0, ge=0)
     validate_every: int = Field(default=1, ge=1)
+    validate_first: bool = False
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     handoff: Handoff = Handoff()
 

@@ -36,6 +36,7 @@ class Progress:
         sums: Running sums of loss terms over the samples of the epoch under way.
         history: One row per finished epoch.
         ended: Epochs after which patience ended the phase, before any extension; None where it has not.
+        before: Metrics of the weights that the phase began with, where they were asked for.
     """
 
     def __init__(self, micro_batch: int) -> None:
@@ -48,6 +49,7 @@ class Progress:
         self.history: list[dict[str, float]] = []
         self.best: Validation | None = None
         self.latest: Validation | None = None
+        self.before: dict[str, float] = {}
         self.averages = 0
         self.ended: int | None = None
         self.scaler: dict[str, Any] = {}
@@ -83,7 +85,7 @@ class Progress:
     def consider(self, summary: Mapping[str, float], monitor: str, decision: dict[str, str]) -> bool:
         """Take note of a validation. Returns True if it is the best so far."""
         value = summary[monitor]
-        metrics = {name: number for name, number in summary.items() if not math.isnan(number)}
+        metrics = defined(summary)
         if not math.isnan(value):
             self.latest = Validation(epoch=self.epoch, value=value, summary=metrics, decision=decision)
             if self.best is None or value > self.best.value:
@@ -107,7 +109,7 @@ class Progress:
         values = dict(vars(self))
         for name in ("best", "latest"):
             values[name] = values[name].model_dump() if values[name] else None
-        values["history"] = [{k: v for k, v in row.items() if not math.isnan(v)} for row in self.history]
+        values["history"] = [defined(row) for row in self.history]
         return values
 
     @classmethod
@@ -118,3 +120,8 @@ class Progress:
         for name in ("best", "latest"):
             setattr(progress, name, Validation.model_validate(values[name]) if values[name] else None)
         return progress
+
+
+def defined(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Those that are numbers."""
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}

@@ -17,14 +17,14 @@ from components.core.engine.groups import freeze, layer_rates, optimizer_groups,
 from components.core.engine.job import Job, Result
 from components.core.engine.mixing import Mixing
 from components.core.engine.order import Curriculum
-from components.core.engine.progress import RATE, Progress
+from components.core.engine.progress import RATE, Progress, defined
 from components.core.engine.ranks import here
 from components.core.engine.same_work import require_same_work
 from components.core.engine.saver import Saver
 from components.core.engine.schedule import factor, longer_warmup, warmup_length
 from components.core.engine.shares import Shares
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
-from components.core.engine.start import put_start
+from components.core.engine.start import build
 from components.core.engine.step import Stepper, StepResult
 from components.core.engine.validate import validate
 from components.core.engine.windows import Windows
@@ -55,7 +55,7 @@ class PhaseRun:
         self._examples = {split: job.task.examples(job.dataset, split) for split in ("train", "val")}
         job.task.check(job.phase.losses, self._examples["train"], job.phase.trainable)
         self._mixing = Mixing.of(job.phase.mix, job.task, job.seed)
-        self._model = self._build()
+        self._model = build(job.task, job.seed, job.start)
         parts = job.task.parts(self._model)
         self._owned = owners(self._model, parts)
         self._rates = layer_rates(self._model, self._owned, parts, job.phase)
@@ -71,12 +71,6 @@ class PhaseRun:
         self._progress = Progress(phase.batch_size)
         self._progress.averages = self._averages_before
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
-
-    def _build(self) -> nn.Module:
-        model = self._job.task.build_model(self._job.seed)
-        if self._job.start is not None:
-            put_start(self._job.task, model, self._job.start)
-        return model
 
     def _make_trainee(self) -> Trainee:
         phase = self._job.phase
@@ -130,6 +124,10 @@ class PhaseRun:
         stepper = self.stepper(features["train"])
         self._device.ranks.wait()  # what fails before this is not a verdict on the run
         self._tracker.begin(job.name, self._total_steps, progress.step)
+        if job.phase.validate_first and progress.step == 0:
+            with saver.judged():
+                progress.before = defined(self._validate(features["val"])[0])
+            self._tracker.validation(job.name, -1, 0, {f"val/{name}": value for name, value in progress.before.items()})
         while not self._finished:
             for _ in saver.judging(self.steps(stepper, features["train"])):
                 if saver.due(progress.step):
@@ -144,7 +142,7 @@ class PhaseRun:
         plan = describe(
             recipe=job.recipe,
             stage=job.name,
-            data=", ".join(f"{split} {len(examples.ids)}" for split, examples in self._examples.items()),
+            data=f"train {len(self._examples['train'].ids)}, {job.judged} {len(self._examples['val'].ids)}",
             counts=count_parameters(self._model, self._owned),
             rates=self._rates,
             steps=self._total_steps,
@@ -295,4 +293,5 @@ class PhaseRun:
             averages=progress.averages if optimizer is not None else 0,
             inexact=self._inexact,
             environment=self._device.fingerprint(),
+            before=progress.before,
         )

@@ -8,6 +8,21 @@ from components.core.engine.task import Task
 from components.core.errors import BadInput
 
 
+def build(task: Task, seed: int, start: ModelArtifact | None) -> nn.Module:
+    """The model that a phase begins with.
+
+    Args:
+        start: What was handed on to it; None begins with the recipe's own weights.
+
+    Raises:
+        BadInput: The weights are not those of this model or encoder.
+    """
+    model = task.build_model(seed)
+    if start is not None:
+        put_start(task, model, start)
+    return model
+
+
 def put_start(task: Task, model: nn.Module, start: ModelArtifact) -> None:
     """Copy what a finished stage handed on into an untrained model.
 

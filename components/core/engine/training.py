@@ -1,9 +1,12 @@
 """What the three training stages share: a phase with its files around it."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from torch import Tensor
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta, require_trained_on
@@ -14,9 +17,13 @@ from components.core.engine.phase import Phase
 from components.core.engine.run import train
 from components.core.engine.task import Task
 from components.core.identity import Identity
+from components.core.launch import place
 from components.core.runtime import Runtime
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
+
+FOREIGN = "foreign_encoder"
+"""Noted of a model whose encoder may have seen pictures that this dataset tests on."""
 
 
 class RecipeValues(Protocol):
@@ -42,18 +49,45 @@ class PhaseFiles:
         start: Model folder of the phase before; None starts from the recipe's own weights.
         model: Model folder to write.
         metrics: JSON of the validation metrics to write.
+        foreign: Take an encoder that was trained on another dataset, which may hold this one's test pictures.
     """
 
     dataset: Path
     start: Path | None
     model: Path
     metrics: Path
+    foreign: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained, and which of its tensors are handed on.
+
+    Attributes:
+        recipe: Name of the recipe.
+        values: Plain values that are recorded with the model.
+        task: The engine's task on a dataset.
+        part: Root of the names of the tensors that are handed on, as an encoder and without it; empty hands on all
+            of them, as a model.
+        judged: What the samples that validations look at are called.
+    """
+
+    recipe: str
+    values: Mapping[str, Any]
+    task: Callable[[Dataset], Task]
+    part: str = ""
+    judged: str = "val"
+
+    def handed_on(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors that are, by the names they have then."""
+        root = f"{self.part}." if self.part else ""
+        return {name.removeprefix(root): value for name, value in weights.items() if name.startswith(root)}
 
 
 def run_phase(
     recipe: RecipeValues, phase: Phase, seed: int, runtime: Runtime, identity: Identity, files: PhaseFiles
 ) -> None:
-    """Train a phase from files to files.
+    """Train a phase of a recipe's model from files to files.
 
     Args:
         recipe: Builds the task, and is recorded with the model.
@@ -63,13 +97,32 @@ def run_phase(
     Raises:
         BadInput: The model to start from was trained on another dataset: it may know this one's test split.
     """
+    values = recipe.model_dump(mode="json")
+    subject = Subject(recipe.name, values, lambda dataset: recipe.build(dataset.card))
+    run_subject(subject, phase, seed, runtime, identity, files)
+
+
+def run_subject(
+    subject: Subject, phase: Phase, seed: int, runtime: Runtime, identity: Identity, files: PhaseFiles
+) -> None:
+    """Train a phase of something from files to files.
+
+    Args:
+        subject: What trains.
+        identity: Of the stage's run; its checkpoints belong to it alone.
+        files: What to read and write; of the processes of a launch the first one alone writes.
+
+    Raises:
+        BadInput: The model to start from was trained on another dataset: it may know this one's test split.
+    """
     dataset = Dataset.open(files.dataset)
-    start = _start(files.start, dataset)
-    labels = RunLabels(recipe=recipe.name, stage=identity.stage, seed=seed, fold=fold_of(dataset))
+    start = _start(files.start, dataset, files.foreign)
+    labels = RunLabels(recipe=subject.recipe, stage=identity.stage, seed=seed, fold=fold_of(dataset))
     history = files.model.parent / f"{identity.stage}.history.jsonl"
-    with Tracker(runtime, labels, history) as tracker:
+    first = place().first
+    with Tracker(runtime, labels, history) if first else Tracker.silent(labels) as tracker:
         job = Job(
-            task=recipe.build(dataset.card),
+            task=subject.task(dataset),
             phase=phase,
             name=identity.stage,
             seed=seed,
@@ -78,29 +131,37 @@ def run_phase(
             start=start,
             identity=identity,
             store=checkpoint_store(runtime, identity.stage, files.model.parent),
-            recipe=recipe.name,
+            recipe=subject.recipe,
+            judged=subject.judged,
         )
         result = train(job, tracker)
         tracker.final(result.summary)
-    meta = _meta(job, recipe, result)
-    ModelArtifact.save(files.model, result.weights, result.optimizer, meta)
-    values = {"val": result.summary, "steps": result.steps, "decision": result.decision}
-    files.metrics.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if not first:
+        return  # the first process of the launch has the same result, and writes it
+    ModelArtifact.save(files.model, subject.handed_on(result.weights), result.optimizer, _meta(job, subject, result))
+    before = {"before": result.before} if phase.validate_first else {}
+    write_metrics(files.metrics, {**before, "val": result.summary, "steps": result.steps, "decision": result.decision})
 
 
-def _start(folder: Path | None, dataset: Dataset) -> ModelArtifact | None:
+def write_metrics(file: Path, values: Mapping[str, Any]) -> None:
+    """Write a training stage's metrics."""
+    file.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _start(folder: Path | None, dataset: Dataset, foreign: bool) -> ModelArtifact | None:
     """The model to start from; None for the recipe's own weights, which an encoder without weights stands for too."""
     if folder is None:
         return None
     start = ModelArtifact.load(folder)
-    require_trained_on(start.meta, dataset.digest, folder)
+    if not (foreign and start.meta.scope == "encoder"):
+        require_trained_on(start.meta, dataset.digest, folder)
     return None if start.meta.scope == "encoder" and not start.weights else start
 
 
-def _meta(job: Job, recipe: RecipeValues, result: Result) -> ModelMeta:
+def _meta(job: Job, subject: Subject, result: Result) -> ModelMeta:
     """What is known of the finished model."""
     return ModelMeta(
-        recipe=recipe.model_dump(mode="json"),
+        recipe=subject.values,
         phase=job.name,
         step=result.steps,
         metrics=result.summary,
@@ -115,8 +176,18 @@ def _meta(job: Job, recipe: RecipeValues, result: Result) -> ModelMeta:
             "inexact": result.inexact,
             "averages": result.averages,
             "synthetic": job.dataset.card.synthetic,
+            **({FOREIGN: True} if _is_foreign(job) else {}),
         },
+        scope="encoder" if subject.part else "model",
     )
+
+
+def _is_foreign(job: Job) -> bool:
+    """Did the encoder, in this phase or before, come from another dataset?"""
+    start = job.start
+    if start is None:
+        return False
+    return bool(start.meta.extra.get(FOREIGN)) or start.meta.data_digest not in ("", job.dataset.digest)
 
 
 def checkpoint_store(runtime: Runtime, stage: str, beside: Path) -> str:
