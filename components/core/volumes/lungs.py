@@ -33,7 +33,7 @@ def lung_range(units: Num[np.ndarray, "d h w"]) -> tuple[int, int] | None:
 
 def _enclosed_air(plane: Num[np.ndarray, "h w"]) -> float:
     """Fraction of a slice that is air and does not reach its border."""
-    air = np.pad((plane < TISSUE).astype(np.uint8), 1, constant_values=1)
+    air = np.ascontiguousarray(np.pad((plane < TISSUE).astype(np.uint8), 1, constant_values=1))
     cv2.floodFill(air, None, (0, 0), 2)
     return float((air == 1).mean())
 

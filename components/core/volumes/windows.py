@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from jaxtyping import Num, UInt8
 from pydantic import Field
@@ -28,9 +29,10 @@ BONE = Window(centre=400, width=1800)
 
 def apply_windows(units: Num[np.ndarray, "h w"], windows: Sequence[Window]) -> UInt8[np.ndarray, "h w c"]:
     """One channel per window. The same for every picture: no level is taken from the picture itself."""
-    values = units.astype(np.float32, copy=False)
+    values = np.ascontiguousarray(units, dtype=np.float32)
     channels = []
     for window in windows:
-        scaled = (values - np.float32(window.centre - window.width / 2)) * np.float32(255 / window.width)
-        channels.append(np.rint(np.clip(scaled, 0, 255)).astype(np.uint8))
-    return np.stack(channels, axis=-1)
+        black, scale = window.centre - window.width / 2, 255 / window.width
+        # Values below black are raised to it first, so that OpenCV's absolute value has nothing to turn around.
+        channels.append(cv2.convertScaleAbs(np.maximum(values, np.float32(black)), alpha=scale, beta=-black * scale))
+    return np.stack(channels, axis=-1).astype(np.uint8, copy=False)
