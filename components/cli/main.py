@@ -12,6 +12,7 @@ from components import stages
 from components.cli.values import add_values, configure, resolve
 from components.core.component import executor_output, flag
 from components.core.errors import BadInput, ThawError
+from components.core.launch import place
 from components.core.stage import Stage, execute
 from components.core.tracking.logs import redact, secrets_of, set_up_logging
 
@@ -46,12 +47,13 @@ def run_stage(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> int
     """Run a stage as the command line asks."""
     values, source = resolve(arguments)
     config = configure(stage, values, source)
-    set_up_logging(config.runtime.log_level)
+    first = place().first
+    set_up_logging(config.runtime.log_level if first else "warning")
     inputs = stage.inputs(**{port.name: _input(getattr(arguments, port.name)) for port in stage.input_ports()})
     outputs = stage.outputs(**{port.name: getattr(arguments, port.name) for port in stage.output_ports()})
-    if not execute(stage, config, inputs, outputs):
+    if not execute(stage, config, inputs, outputs) and first:
         print(f"{stage.name}: nothing to do, the outputs are up to date", file=sys.stderr)  # noqa: T201
-    if arguments.executor_output is not None:
+    if arguments.executor_output is not None and first:
         _tell_pipeline(stage, arguments)
     return 0
 

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
+from components.core import launch
 from components.core.config import Values
 from components.core.digest import digest_code, digest_once, digest_path
 from components.core.errors import BadInput, Temporary
@@ -66,6 +68,7 @@ class Stage(Generic[C, I, O]):
         inputs: Frozen dataclass of `Path` (must exist) or `Path | None` (optional) fields.
         outputs: Frozen dataclass of `Path` fields, each a file or folder `run` creates.
         run: The work. It may assume its inputs exist and its outputs do not.
+        together: The processes of a launch (torchrun) share the work; else the first one does it, and the others wait.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Stage(Generic[C, I, O]):
     inputs: type[I]
     outputs: type[O]
     run: Callable[[C, I, O], None]
+    together: bool = False
 
     def identity(self, config: C, inputs: I) -> Identity:
         """What decides the result of a run: installed code, used values, the content of inputs and pretrained weights.
@@ -113,6 +117,8 @@ def _ports(cls: type[Any]) -> list[Port]:
 def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
     """Run a stage, unless its outputs already are what this run would make.
 
+    Of the processes of a launch (torchrun) the first one decides, and makes the outputs; their errors are shared.
+
     Returns:
         True if the stage ran, False if there was nothing to do.
 
@@ -120,15 +126,47 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
         BadInput: An input is missing, or the outputs' folder cannot be created.
         Temporary: There is no room left on the disk, or another process is making these outputs.
     """
+    if launch.place().size == 1:
+        return _execute(stage, config, inputs, outputs)
+    from components.core.engine.ranks import here  # torch is there: it has launched us
+
+    ranks = here()
+    with ranks.together():
+        if not stage.together:
+            with launch.alone():
+                ran = ranks.first and _execute(stage, config, inputs, outputs)
+            return ranks.any(ran)
+        if ranks.first:
+            return _execute(stage, config, inputs, outputs, agreed=ranks.any)
+        _check_inputs(stage, inputs)
+        return ranks.any(False) and _assist(stage, config, inputs, outputs)
+
+
+def _execute(
+    stage: Stage[C, I, O], config: C, inputs: I, outputs: O, agreed: Callable[[bool], bool] = lambda needed: needed
+) -> bool:
+    """What `execute` does in the one process that makes the outputs.
+
+    Args:
+        agreed: Told whether there is anything to do, before it is done.
+    """
     _check_inputs(stage, inputs)
     record = stage.record(config, inputs)
-    if not config.runtime.restart and is_finished(record, outputs):
+    if not agreed(config.runtime.restart or not is_finished(record, outputs)):
         return False
     folder = _record_file(outputs).parent
     with durable.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _alone(stage.name, outputs):
         _make(stage, config, inputs, outputs, record)
+    return True
+
+
+def _assist(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
+    """Share the work of a stage whose outputs another process makes: what this one leaves is discarded."""
+    with TemporaryDirectory(prefix=f"{stage.name}-") as folder:
+        elsewhere = {name: Path(folder) / path.name for name, path in _paths(outputs).items()}
+        stage.run(config, inputs, stage.outputs(**elsewhere))
     return True
 
 

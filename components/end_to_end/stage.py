@@ -54,4 +54,5 @@ STAGE = Stage(
     inputs=Inputs,
     outputs=Outputs,
     run=run,
+    together=True,
 )

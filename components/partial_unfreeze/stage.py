@@ -56,4 +56,5 @@ STAGE = Stage(
     inputs=Inputs,
     outputs=Outputs,
     run=run,
+    together=True,
 )

@@ -1,5 +1,6 @@
 """Measuring a model on the identity views of a split, in row order."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
@@ -83,6 +84,6 @@ def _of_all(measured: dict[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
     """The measurements of all processes in row order."""
     if ranks.size == 1:
         return measured
-    parts = [decode_tensors(part, "measurements") for part in ranks.parts(encode_tensors(measured)) if part]
-    parts = [part for part in parts if part]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = next(names for text in ranks.texts(json.dumps(list(measured))) if (names := json.loads(text)))
+    parts = [decode_tensors(part, "measurements") for part in ranks.parts(encode_tensors(measured))]
+    return {name: torch.cat([part[name] for part in parts if part]) for name in order}

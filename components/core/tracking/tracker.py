@@ -43,6 +43,7 @@ class Tracker:
 
     def __init__(self, runtime: Runtime, labels: RunLabels, history: Path | None = None) -> None:
         self.metrics = Metrics()
+        self._silent = False
         self._runtime, self._labels = runtime, labels
         self._history = History(history) if history else None
         folder = runtime.tensorboard
@@ -54,6 +55,13 @@ class Tracker:
         self._steps = self._samples = self._checkpoints = self._hits = self._misses = 0
         self._wait_seconds, self._began = 0.0, time.monotonic()
         self._epoch_samples, self._epoch_seconds = 0, 0.0
+
+    @classmethod
+    def silent(cls, labels: RunLabels) -> "Tracker":
+        """One that tells nobody: of the other processes of a launch, whose first one tells what all of them do."""
+        tracker = cls(Runtime(progress=False), labels)
+        tracker._silent = True
+        return tracker
 
     def __enter__(self) -> "Tracker":
         self._began = time.monotonic()
@@ -241,6 +249,8 @@ class Tracker:
 
     def _show(self, table: Table) -> None:
         """Print a table on the terminal, or as one log message where there is none."""
+        if self._silent:
+            return
         if console().is_terminal:
             console().print(table)
             return

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from components.core.augment.joint import Augment
 from components.core.data.dataset import Dataset
 from components.core.data.pictures import Pictures, stratum_pictures
+from components.core.engine.gather import gather
 from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Encoder, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
@@ -162,7 +163,7 @@ class FreqMedClipTask:
         terms = {name: weight * TERMS[name].value(scene) for name, weight in losses.items() if weight > 0}
         scalars = {"fusion_alpha": float(scene.alpha.detach())}
         if terms_needing(losses, "captions"):
-            scalars["contrastive_silent_directions"] = float(silent_directions(batch["caption"]))
+            scalars["contrastive_silent_directions"] = float(silent_directions(gather(batch["caption"])))
         return Objective(terms, scalars)
 
     def evaluation_losses(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from components.core.engine.gather import gather, own_rows
 from components.core.losses.bce import bce_loss
 from components.core.losses.boundary import boundary_loss
 from components.core.losses.consistency import consistency_loss
@@ -72,7 +73,9 @@ def _hinge(scene: Scene) -> Float[Tensor, "b"]:
 
 def _contrastive(scene: Scene) -> Float[Tensor, "b"]:
     caption, index = _given(scene.caption, "captions"), _given(scene.caption_index, "captions")
-    return dhn_nce_loss(scene.image, caption, index, tau=scene.constants.tau, beta=scene.constants.beta)
+    image, caption, index = gather(scene.image), gather(caption), gather(index)  # the whole batch's negatives
+    losses = dhn_nce_loss(image, caption, index, tau=scene.constants.tau, beta=scene.constants.beta)
+    return losses[own_rows(len(losses))]
 
 
 def _mask(scene: Scene) -> Float[Tensor, "b s s"]:
