@@ -1,6 +1,5 @@
 """The `data:` section of freqmedclip: which files, and which texts go with them."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from components.core.data.images import read_image
 from components.core.data.labels import name_labels
 from components.core.data.layouts.detect import find
 from components.core.data.layouts.found import Found
+from components.core.data.layouts.sources import SourcePattern, source_of
 from components.core.data.slices import Planes, Window
 from components.core.errors import BadInput
 from components.recipes.contract import Arrays, RawCase
@@ -59,7 +59,7 @@ class FreqMedClipData(Values):
     prompts: dict[Label, str] = Field(default=PROMPTS, min_length=1)
     ignore_values: tuple[Label, ...] = ()
     captions: dict[str, str] = CAPTIONS
-    group_pattern: str | None = None
+    group_pattern: SourcePattern | None = None
     planes: Planes = Planes()
     window: Window | None = None
     synthetic: Synthetic = Synthetic()
@@ -91,15 +91,6 @@ class FreqMedClipData(Values):
             raise ValueError(f"mask values {both} have a prompt and are ignored")
         return self
 
-    @field_validator("group_pattern")
-    @classmethod
-    def _pattern_compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return pattern
-
     def label_names(self, strata: Sequence[str] = ()) -> dict[str, str]:
         """Prompt by mask value, for the card."""
         return {str(value): text for value, text in sorted(self.prompts.items())}
@@ -124,21 +115,9 @@ class FreqMedClipData(Values):
             sources=found.sources,
             stratum=found.stratum,
             load=partial(self._load, found),
-            group=found.group or self._group(found),
+            group=source_of(found, self.group_pattern),
             attributes={"layout": layout, **self._texts(found)},
         )
-
-    def _group(self, found: Found) -> str | None:
-        if self.group_pattern is None:
-            return None
-        match = re.search(self.group_pattern, found.id)
-        if match is None:
-            raise BadInput(
-                f"data.group_pattern {self.group_pattern!r} does not match the id {found.id!r}",
-                where=str(found.image),
-                remedy="correct the pattern, or leave it out to infer groups from near-duplicates",
-            )
-        return match[1] if match.re.groups else match[0]
 
     def _texts(self, found: Found) -> dict[str, str]:
         """Index columns: `prompt` if the layout gives it, and `caption_VALUE` for every mask value."""

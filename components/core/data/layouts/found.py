@@ -27,8 +27,10 @@ class Found:
         id: Unique, from the file's name.
         image: The picture's file.
         sources: Every file of the case, the picture's first.
-        mask: Reads the stored mask values. Raises BadInput if their size is another than the picture's.
-        stratum: Class folder or the like; "all" where there is none.
+        mask: Reads the stored mask values, all zero in layouts without masks. Raises BadInput if their size is
+            another than the picture's.
+        stratum: Class folder or the like; "all" where there is none; empty in layouts of classes where nobody
+            labelled the picture.
         group: Patient or volume, if the layout says so.
         plane: The plane of a volume.
         texts: `prompt` and `caption`, where the layout gives them.

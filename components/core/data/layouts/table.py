@@ -3,14 +3,10 @@
 Files are named relative to the table's folder. An empty mask cell says that there is nothing to segment.
 """
 
-import csv
-import difflib
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
-from components.core.data.files import read_text
 from components.core.data.images import stem
+from components.core.data.layouts.cells import header_of, read_rows
 from components.core.data.layouts.found import Found, inside, mask_files
 from components.core.errors import BadInput
 
@@ -21,7 +17,7 @@ OPTIONAL = ("id", "prompt", "caption", "group", "stratum")
 def fits(raw: Path) -> bool:
     """Is there one table, and has it the two columns?"""
     tables = sorted(raw.glob("*.csv"))
-    return len(tables) == 1 and set(REQUIRED) <= set(_header(tables[0]))
+    return len(tables) == 1 and set(REQUIRED) <= set(header_of(tables[0]))
 
 
 def find(raw: Path) -> list[Found]:
@@ -35,48 +31,12 @@ def find(raw: Path) -> list[Found]:
         raise BadInput(
             f"{len(tables)} CSV tables, 1 is read", where=str(raw), remedy="keep one .csv file in the folder"
         )
-    table = tables[0]
-    _check_header(table, _header(table))
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_text(table)), strict=True))
-    except csv.Error as error:
-        raise BadInput(f"not a valid CSV table: {error}", where=str(table), remedy="mend the row") from error
-    return [_found(raw, table, number, row) for number, row in enumerate(rows, start=2)]
+    return [_found(raw, place, cells) for place, cells in read_rows(tables[0], REQUIRED, OPTIONAL)]
 
 
-def _header(table: Path) -> list[str]:
-    return next(csv.reader(io.StringIO(read_text(table))), [])
-
-
-def _check_header(table: Path, header: Sequence[str]) -> None:
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        raise BadInput(
-            f"the table lacks the column(s) {', '.join(missing)}; it has {', '.join(header) or 'none'}",
-            where=str(table),
-            remedy=f"needed: {', '.join(REQUIRED)}; known besides: {', '.join(OPTIONAL)}",
-        )
-    for name in header:
-        if name not in REQUIRED + OPTIONAL or list(header).count(name) > 1:
-            near = difflib.get_close_matches(name, OPTIONAL, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near and near[0] != name else ""
-            raise BadInput(
-                f"the table has the unknown or repeated column {name!r}{hint}",
-                where=str(table),
-                remedy=f"rename or remove it; known are {', '.join(REQUIRED + OPTIONAL)}",
-            )
-
-
-def _found(raw: Path, table: Path, number: int, row: dict[str, str | None]) -> Found:
-    # A short row has None cells, a long one a None key.
-    cells = {name: (value or "").strip() for name, value in row.items() if name is not None}
-    if None in row or not cells["image"]:
-        raise BadInput(
-            f"row {number} is malformed", where=str(table), remedy="give every row its image, and no more cells"
-        )
-    source = Path(f"{table}:{number}")
-    image = inside(raw, cells["image"], source=source)
-    masks = [inside(raw, cells["mask"], source=source)] if cells["mask"] else []
+def _found(raw: Path, place: Path, cells: dict[str, str]) -> Found:
+    image = inside(raw, cells["image"], source=place)
+    masks = [inside(raw, cells["mask"], source=place)] if cells["mask"] else []
     relative = Path(cells["image"])
     return Found(
         id=cells.get("id") or (relative.parent / stem(relative)).as_posix(),

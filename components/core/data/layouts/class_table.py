@@ -1,0 +1,54 @@
+"""A CSV table with one picture per row: image, label, and optionally id and group.
+
+Files are named relative to the table's folder. An empty label says that nobody labelled the picture. Other tables
+may lie beside it.
+"""
+
+from pathlib import Path
+
+from components.core.data.images import stem
+from components.core.data.layouts.cells import header_of, read_rows
+from components.core.data.layouts.found import Found, inside, mask_files
+from components.core.errors import BadInput
+
+REQUIRED = ("image", "label")
+OPTIONAL = ("id", "group")
+
+
+def fits(raw: Path) -> bool:
+    """Is there a table with the two columns?"""
+    return bool(_with_columns(raw))
+
+
+def find(raw: Path) -> list[Found]:
+    """List the pictures; the label is the stratum, empty where there is none.
+
+    Raises:
+        BadInput: There is not exactly one such table, columns are missing or unknown, or a row names no file.
+    """
+    tables = sorted(raw.glob("*.csv"))
+    chosen = _with_columns(raw) or tables
+    if len(chosen) != 1:
+        raise BadInput(
+            f"{len(chosen)} CSV tables of {len(tables)} may be meant, 1 is read",
+            where=", ".join(str(table) for table in chosen) or str(raw),
+            remedy=f"keep one .csv file with the columns {', '.join(REQUIRED)}",
+        )
+    return [_found(raw, place, cells) for place, cells in read_rows(chosen[0], REQUIRED, OPTIONAL)]
+
+
+def _with_columns(raw: Path) -> list[Path]:
+    return [table for table in sorted(raw.glob("*.csv")) if set(REQUIRED) <= set(header_of(table))]
+
+
+def _found(raw: Path, place: Path, cells: dict[str, str]) -> Found:
+    image = inside(raw, cells["image"], source=place)
+    relative = Path(cells["image"])
+    return Found(
+        id=cells.get("id") or (relative.parent / stem(relative)).as_posix(),
+        image=image,
+        sources=(image,),
+        mask=mask_files([]),
+        stratum=cells["label"],
+        group=cells.get("group") or None,
+    )

@@ -1,0 +1,39 @@
+"""The source (patient, leaf) of a picture from its name."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from components.core.data.layouts.found import Found
+from components.core.errors import BadInput
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+SourcePattern = Annotated[str, AfterValidator(_compiles)]
+"""Regular expression searched in a case's id; its first group (or the whole match) is the source."""
+
+
+def source_of(found: Found, pattern: SourcePattern | None) -> str | None:
+    """What the layout says, else what the pattern finds in the id; None where there is neither.
+
+    Raises:
+        BadInput: The pattern does not match.
+    """
+    if found.group or pattern is None:
+        return found.group
+    match = re.search(pattern, found.id)
+    if match is None:
+        raise BadInput(
+            f"data.group_pattern {pattern!r} does not match the id {found.id!r}",
+            where=str(found.image),
+            remedy="correct the pattern, or leave it out to infer groups from near-duplicates",
+        )
+    return match[1] if match.re.groups else match[0]
