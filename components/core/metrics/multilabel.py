@@ -75,13 +75,27 @@ BY_LABEL: dict[str, PerLabel] = {
 
 def statistics(labels: Sequence[str]) -> dict[str, Callable[[Evidence], float]]:
     """Every metric as mean over labels (`auroc_macro`), the challenge's CRG, and by label (`auroc:Lung nodule`)."""
-    macro = {f"{name}_macro": partial(_macro, metric) for name, metric in BY_LABEL.items()}
+    once = {name: _Once(metric) for name, metric in BY_LABEL.items()}
+    macro = {f"{name}_macro": partial(_macro, metric) for name, metric in once.items()}
     single = {
         f"{name}:{label}": partial(_single, metric, number)
-        for name, metric in BY_LABEL.items()
+        for name, metric in once.items()
         for number, label in enumerate(labels)
     }
     return {**macro, "crg": crg_at_operating_point, **single}
+
+
+class _Once:
+    """A metric of all labels that is computed once for the statistics that share one draw's evidence."""
+
+    def __init__(self, metric: PerLabel) -> None:
+        self._metric = metric
+        self._last: tuple[Evidence, Float[np.ndarray, " l"]] | None = None
+
+    def __call__(self, evidence: Evidence) -> Float[np.ndarray, " l"]:
+        if self._last is None or self._last[0] is not evidence:
+            self._last = (evidence, self._metric(evidence))
+        return self._last[1]
 
 
 def crg_at_operating_point(evidence: Evidence) -> float:
@@ -101,8 +115,7 @@ def _macro(metric: PerLabel, evidence: Evidence) -> float:
 
 
 def _single(metric: PerLabel, number: int, evidence: Evidence) -> float:
-    one = {name: values[:, number : number + 1] for name, values in evidence.items()}
-    return float(metric(one)[0])
+    return float(metric(evidence)[number])
 
 
 def _known(
