@@ -21,6 +21,7 @@ from pipelines import (
     commands_import,
     commands_pipeline,
     commands_status,
+    commands_study,
 )
 from pipelines.grammar import Commands
 
@@ -28,6 +29,7 @@ GROUPS = (
     commands_ask,
     commands_status,
     commands_crossvalidate,
+    commands_study,
     commands_doctor,
     commands_cache,
     commands_import,

@@ -94,6 +94,7 @@ DOORS = {
     "pipeline run": ["pipeline", "run", "freqmedclip", "--root", "out"],
     "doctor": ["doctor", "freqmedclip"],
     "crossvalidate": ["crossvalidate", "freqmedclip", "--out", "out"],
+    "study": ["study", "freqmedclip", "--out", "out"],
     "benchmark": ["benchmark", "cache", "freqmedclip"],
 }
 
