@@ -1,4 +1,4 @@
-"""Views of classification pictures: what each number does, where each pixel comes from, and that nothing else decides."""
+"""Views of classification pictures: what each number does, where pixels come from, and that nothing else decides."""
 
 import subprocess
 import sys

@@ -43,7 +43,7 @@ def describe(
         done: Of which a checkpoint has done these.
         store: Where the checkpoints go.
     """
-    trainable = {part: counts[part] for part in rates}
+    trainable = {part: counts[part] for part in rates if part in counts}  # a part may hold no parameters
     total, moving = sum(counts.values()), sum(trainable.values())
     kept = runtime.checkpoints.keep_last + 1
     return RunPlan(
@@ -51,6 +51,7 @@ def describe(
         stage=stage,
         data=data,
         trainable=trainable,
+        rates={part: rates[part] for part in trainable},
         frozen=total - moving,
         steps=steps,
         device=device,

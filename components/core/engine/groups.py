@@ -68,8 +68,8 @@ def layer_rates(model: nn.Module, owned: Mapping[str, str], parts: Iterable[str]
 
     A part's depth is its place, from 0, in the order head to stem among the parts that train; parts without
     parameters do not count. timm's `param_groups_layer_decay` counts over all layers of the model instead, frozen ones
-    too, and puts the final norm with the head; where all of a model trains, its head (norm included) is one part, each
-    block is one, and the embedding is one, the two are the same.
+    too; where a whole model trains and its parts are the head, the blocks one by one (the final norm with the last)
+    and the embedding, the two are the same.
 
     Args:
         owned: Owning part by tensor name.

@@ -28,6 +28,7 @@ class RunPlan:
         disk_bytes: Estimated need of the outputs and checkpoints.
         free_bytes: Free space where they go; None if unknown.
         resume: Where it goes on from; empty for a fresh start.
+        rates: Learning rate by group, before any schedule.
     """
 
     recipe: str
@@ -41,6 +42,7 @@ class RunPlan:
     disk_bytes: int | None = None
     free_bytes: int | None = None
     resume: str = ""
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def _plan_rows(plan: RunPlan) -> Iterator[tuple[str, str]]:
     if plan.trainable:
         total = sum(plan.trainable.values())
         yield "trainable", f"{total:,} of {total + plan.frozen:,} parameters"
-        yield from _listing({name: f"{count:,}" for name, count in plan.trainable.items()})
+        rates = {name: f" at {rate:.3g}" for name, rate in plan.rates.items()}
+        yield from _listing({name: f"{count:,}{rates.get(name, '')}" for name, count in plan.trainable.items()})
     if plan.steps:
         yield "steps", f"{plan.steps:,}"
     yield "cache", plan.cache or "off: what is frozen is computed in every step"
