@@ -6,7 +6,7 @@ from typing import Any
 from components.core.errors import BadInput
 from components.core.stage import Stage
 
-NAMES = ("prepare", "warmup", "partial_unfreeze", "end_to_end", "evaluate", "export")
+NAMES = ("prepare", "pretrain", "warmup", "partial_unfreeze", "end_to_end", "evaluate", "export")
 
 
 def load(name: str) -> Stage[Any, Any, Any]:

@@ -14,7 +14,9 @@ from pathlib import Path
 import torch
 from rich.table import Table
 from rich.text import Text
+from torch import nn
 
+from components.core.contrastive.values import ENCODER
 from components.core.engine.announce import count_parameters
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
@@ -101,12 +103,25 @@ def part_rows(rehearsal: Rehearsal) -> list[PartRow]:
     parts = rehearsal.task.parts(model)
     owned = owners(model, parts)
     counts = count_parameters(model, owned)
-    rates = {name: layer_rates(model, owned, parts, phase) for name, phase in rehearsal.phases.items()}
+    rates = {
+        name: _encoder_rates(rehearsal, model, owned, phase)
+        if name in rehearsal.subjects
+        else layer_rates(model, owned, parts, phase)
+        for name, phase in rehearsal.phases.items()
+    }
     rows = [
         PartRow(part, counts.get(part, 0), {name: found[part] for name, found in rates.items() if part in found})
         for part in parts
     ]
     return [_join(list(alike)) for _, alike in groupby(rows, key=lambda row: (_family(row.name), dict(row.rates)))]
+
+
+def _encoder_rates(rehearsal: Rehearsal, model: nn.Module, owned: Mapping[str, str], phase: Phase) -> dict[str, float]:
+    """Learning rate by part that holds the encoder's parameters, for a phase that trains the encoder alone."""
+    encoder = rehearsal.task.encoder(model)
+    held = {id(parameter) for parameter in encoder.module.parameters()} if encoder is not None else set()
+    rate = phase.trainable[ENCODER]
+    return {owned[name]: rate for name, parameter in model.named_parameters() if id(parameter) in held}
 
 
 def _family(part: str) -> str:
@@ -150,7 +165,7 @@ def try_step(rehearsal: Rehearsal, name: str) -> StepReport:
     gc.collect()  # of the phase before: its model must not count here
     device = Device(rehearsal.runtime).device
     peak.start(device)
-    size = min(phase.batch_size, rehearsal.samples)
+    size = min(phase.batch_size, rehearsal.samples_of(name))
     run = rehearsal.run(name, shorten(phase, batch_size=size).model_copy(update={"views": min(phase.views, 1)}))
     began = time.monotonic()
     features = run.frozen("train", FeatureCache(rehearsal.runtime.cache))

@@ -15,6 +15,7 @@ from components.evaluate.component import evaluate
 from components.export.component import export
 from components.partial_unfreeze.component import partial_unfreeze
 from components.prepare.component import prepare
+from components.pretrain.component import pretrain
 from components.warmup.component import warmup
 from pipelines.settings import TaskSettings, read_settings
 from pipelines.wiring import NODES, Node
@@ -25,6 +26,7 @@ Narrow = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 COMPONENTS: Mapping[str, Any] = {
     "prepare": prepare,
+    "pretrain": pretrain,
     "warmup": warmup,
     "partial_unfreeze": partial_unfreeze,
     "end_to_end": end_to_end,

@@ -1,18 +1,22 @@
 """What `thaw doctor` and `thaw benchmark` have in common: phases made ready on a few synthetic samples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from components import stages
 from components.cli.values import configure
+from components.core.contrastive.training import encoder_subject
+from components.core.contrastive.values import Pretrain
 from components.core.data.dataset import Dataset
 from components.core.data.quarantine import QuarantineLimits
 from components.core.data.splits import Split
 from components.core.engine.job import Job
 from components.core.engine.phase import Phase
 from components.core.engine.run import PhaseRun
+from components.core.engine.task import Task
+from components.core.engine.training import Subject
 from components.core.errors import BadInput
 from components.core.identity import Identity
 from components.core.runtime import Cache, Runtime
@@ -20,6 +24,9 @@ from components.core.stage import StageConfig
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
 from components.recipes.contract import Recipe, RecipeTask
+
+PAIR = 2
+"""Fewest pictures of which one can be told from another."""
 
 QUIET = {"progress": False, "metrics_port": 0, "pushgateway": None, "tensorboard": None}
 
@@ -35,6 +42,8 @@ class Rehearsal:
         dataset: The recipe's synthetic data.
         runtime: The configured one, silent, with a cache folder of its own.
         cache: The configured cache folder, which nothing here touches.
+        subjects: What trains in phases that do not train the recipe's task itself.
+        pairs: The dataset for those, where `dataset` may be too small for them.
     """
 
     recipe: Recipe
@@ -45,6 +54,8 @@ class Rehearsal:
     seed: int
     runtime: Runtime
     cache: Path
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    pairs: Dataset | None = None
 
     def few(self, cases: int) -> "Rehearsal":
         """The same with the first cases of every split alone.
@@ -54,22 +65,33 @@ class Rehearsal:
         """
         if cases < 1:
             raise BadInput("at least one case is needed", where=f"{cases} cases", remedy="ask for one or more")
-        return replace(self, dataset=self.dataset.first(cases))
+        return replace(self, dataset=self.dataset.first(cases), pairs=self.dataset.first(max(cases, PAIR)))
 
     def run(self, name: str, phase: Phase) -> PhaseRun:
         """A phase at its first step, on a model of its own."""
         job = Job(
-            task=self.task,
+            task=self.task_of(name),
             phase=phase,
             name=name,
             seed=self.seed,
             runtime=self.runtime,
-            dataset=self.dataset,
+            dataset=self._dataset_of(name),
             start=None,
             identity=Identity(stage=name, code="", config={}, inputs={}),
             store="",
         )
         return PhaseRun(job, Tracker(self.runtime, RunLabels(recipe=self.recipe.name, stage=name, seed=self.seed)))
+
+    def task_of(self, name: str) -> Task:
+        """What a phase trains."""
+        return self.subjects[name].task(self._dataset_of(name)) if name in self.subjects else self.task
+
+    def samples_of(self, name: str) -> int:
+        """Samples that a phase trains on."""
+        return len(self.task_of(name).examples(self._dataset_of(name), "train").ids)
+
+    def _dataset_of(self, name: str) -> Dataset:
+        return self.pairs if name in self.subjects and self.pairs is not None else self.dataset
 
     @property
     def samples(self) -> int:
@@ -98,22 +120,28 @@ def rehearse(values: Mapping[str, Any], source: str, folder: Path, *, untrained:
     runtime = first.runtime
     cache = Cache(dir=folder / "cache", max_gb=runtime.cache.max_gb, dtype=runtime.cache.dtype)
     dataset = _synthetic(recipe, folder / "dataset")
+    seed = int(values.get("seed", 0))
+    sections = {name: vars(config).get(name) for name, config in configs.items() if name in phases}
+    without_labels = {name: section for name, section in sections.items() if isinstance(section, Pretrain)}
     return Rehearsal(
         recipe=recipe,
         task=recipe.build(dataset.card),
         missing=missing,
         phases=phases,
         dataset=dataset,
-        seed=int(values.get("seed", 0)),
+        seed=seed,
         runtime=runtime.model_copy(update={**QUIET, "cache": cache}),
         cache=runtime.cache.dir,
+        subjects={name: encoder_subject(recipe, section, seed) for name, section in without_labels.items()},
     )
 
 
 def _phase(name: str, config: StageConfig) -> Phase | None:
     """The phase that a stage trains; None for a stage that trains nothing."""
-    phase = getattr(config, name, None)
-    return phase if isinstance(phase, Phase) else None
+    section = getattr(config, name, None)
+    if isinstance(section, Pretrain):
+        return section.phase() if section.epochs else None
+    return section if isinstance(section, Phase) else None
 
 
 def _synthetic(recipe: Recipe, folder: Path) -> Dataset:

@@ -60,7 +60,7 @@ class StageStatus:
 
 
 def read_status(folder: Path, store: str | None = None) -> list[StageStatus]:
-    """Where every stage of a run stands.
+    """Where every stage of a run stands; one that a recipe may switch off is told once it has begun.
 
     Args:
         folder: `--out` of the run.
@@ -73,7 +73,8 @@ def read_status(folder: Path, store: str | None = None) -> list[StageStatus]:
     if not begun:
         raise BadInput("the folder holds no run", where=str(folder), remedy="give the --out of `thaw run`")
     seconds = _seconds(folder)
-    return [_stage(folder, node.stage, store, seconds.get(node.stage)) for node in NODES]
+    shown = [node.stage for node in NODES if not node.switch or node.stage in begun]  # others may well be off
+    return [_stage(folder, name, store, seconds.get(name)) for name in shown]
 
 
 def _stage(folder: Path, name: str, store: str | None, seconds: float | None) -> StageStatus:

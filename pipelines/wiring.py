@@ -41,7 +41,8 @@ DATASET = "prepare.dataset"
 
 NODES: tuple[Node, ...] = (
     Node("prepare", image="cpu", parameters=("raw", "raw_digest")),
-    Node("warmup", inputs={"dataset": DATASET}),
+    Node("pretrain", inputs={"dataset": DATASET}, switch="pretrain.epochs"),
+    Node("warmup", inputs={"dataset": DATASET, "encoder": "pretrain.encoder"}),
     Node("partial_unfreeze", inputs={"dataset": DATASET, "weights": "warmup.model"}),
     Node("end_to_end", inputs={"dataset": DATASET, "weights": "partial_unfreeze.model"}),
     Node(

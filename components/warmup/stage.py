@@ -10,11 +10,19 @@ from components.model_stage import ModelStageConfig
 
 
 class Config(ModelStageConfig):
-    """Values of the stage."""
+    """Values of the stage.
+
+    Attributes:
+        warmup: The phase.
+        foreign_encoder: Take an encoder that was trained on another dataset, or another split of this one. What it saw
+            may include pictures that this split tests on, so that the test says less than it seems to; the model
+            records it. Decides whether the stage runs, not its result.
+    """
 
     uses: ClassVar = ("seed", "recipe", "warmup")
 
     warmup: Phase
+    foreign_encoder: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Train the phase."""
     from components.core.engine.training import PhaseFiles, run_phase
 
-    files = PhaseFiles(inputs.dataset, inputs.encoder, outputs.model, outputs.metrics)
+    files = PhaseFiles(inputs.dataset, inputs.encoder, outputs.model, outputs.metrics, foreign=config.foreign_encoder)
     run_phase(config.recipe, config.warmup, config.seed, config.runtime, STAGE.identity(config, inputs), files)
 
 
@@ -54,4 +62,5 @@ STAGE = Stage(
     inputs=Inputs,
     outputs=Outputs,
     run=run,
+    together=True,
 )

@@ -82,7 +82,8 @@ def test_every_component_takes_the_values_and_the_code_s_digest(name: str) -> No
 @pytest.mark.parametrize("name", stages.NAMES)
 def test_dvc_gives_every_required_port_and_declares_it(name: str) -> None:
     spec, flags, lines = component(name), dvc_flags(name), DVC[name]
-    required = {port for port, one in spec.inputs.items() if port not in VALUES and not one.optional}
+    (edges,) = [node.inputs for node in NODES if node.stage == name]
+    required = {port for port, one in spec.inputs.items() if port not in VALUES and not one.optional} | set(edges)
     assert set(flags) == {"--size", *(flag(port) for port in [*required, *spec.outputs])}
     assert {flags[flag(port)] for port in required} == set(lines["deps"]) - {"components"}
     declared = [
@@ -127,7 +128,7 @@ def test_dvc_outputs_are_the_inputs_of_the_graph_s_edges() -> None:
 
 
 def test_metrics_stay_out_of_dvc_s_cache() -> None:
-    for name in ("warmup", "partial_unfreeze", "end_to_end", "evaluate"):
+    for name in ("pretrain", "warmup", "partial_unfreeze", "end_to_end", "evaluate"):
         ((options),) = DVC[name]["metrics"][0].values()
         assert options == {"cache": False}
 

@@ -20,7 +20,9 @@ assert ports.pop("--size") == "tiny"
 with open("calls", "a") as calls:
     print(stage, file=calls)
 produced = {{
-    "prepare": ["--dataset"], "evaluate": ["--metrics", "--report", "--cases"], "export": ["--bundle"],
+    "prepare": ["--dataset"],
+    "pretrain": ["--encoder", "--metrics"],
+    "evaluate": ["--metrics", "--report", "--cases"], "export": ["--bundle"],
 }}.get(stage, ["--model", "--metrics"])
 for port, path in ports.items():
     path = pathlib.Path(path)
@@ -46,7 +48,7 @@ for port, path in ports.items():
         (path / "model.json").write_text(json.dumps({{"meta": meta}}))
 """
 
-STAGES = ["prepare", "warmup", "partial-unfreeze", "end-to-end", "evaluate", "export"]
+STAGES = ["prepare", "pretrain", "warmup", "partial-unfreeze", "end-to-end", "evaluate", "export"]
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_repro_runs_every_stage_once_and_then_only_what_changed(clone: Path) -> 
     kept = clone / "work" / "freqmedclip" / "warmup" / "warmup.checkpoints" / "step"
     (clone / "components" / "code.py").write_text("x = 2\n")
     _dvc("repro", "warmup@freqmedclip")
-    assert _calls(clone) == ["prepare", "warmup"]
+    assert _calls(clone) == ["prepare", "pretrain", "warmup"]
     assert kept.exists(), "checkpoints are not an output, so DVC leaves them"
 
 
@@ -113,7 +115,8 @@ def test_metrics_and_plots_are_declared(clone: Path) -> None:
     _dvc("repro")
     shown = json.loads(_dvc("metrics", "show", "--json"))[""]["data"]
     assert sorted(shown) == [
-        f"work/freqmedclip/{stage}/metrics.json" for stage in ("end_to_end", "evaluate", "partial_unfreeze", "warmup")
+        f"work/freqmedclip/{stage}/metrics.json"
+        for stage in ("end_to_end", "evaluate", "partial_unfreeze", "pretrain", "warmup")
     ]
     drawn = json.loads(_dvc("plots", "show", "--json"))["data"]
     assert sorted(drawn) == ["loss of freqmedclip", "work/freqmedclip/evaluate/cases.csv"]

@@ -106,5 +106,6 @@ def require_trained_on(meta: ModelMeta, data_digest: str, where: Path) -> None:
         raise BadInput(
             "the model was trained on another dataset or another split of it",
             where=str(where),
-            remedy="give the dataset it was trained on, or train it again on this one",
+            remedy="give the dataset it was trained on, or train it again on this one"
+            " (an encoder may be taken all the same: foreign_encoder: true)",
         )

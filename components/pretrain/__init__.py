@@ -1,0 +1,1 @@
+"""Before the phases: train the encoder without labels."""
