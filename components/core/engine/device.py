@@ -21,6 +21,7 @@ from components.core.runtime import Runtime
 PACKAGES = (
     "numpy",
     "opencv-python-headless",
+    "torchvision",
     "timm",
     "open_clip_torch",
     "segment-anything",
