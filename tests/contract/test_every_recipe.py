@@ -15,7 +15,17 @@ from components.core.engine.snapshot import put
 from tests.contract.bench import PHASES, Bench, FewExamples, Trial
 
 FEW = 4
-PLAIN = {"schedule": "constant", "warmup_steps": 0, "views": 1, "accumulate": 1, "ema": None, "precision": "fp32"}
+PLAIN = {
+    "schedule": "constant",
+    "warmup_steps": 0,
+    "warmup_epochs": 0.0,
+    "layer_decay": 1.0,
+    "views": 1,
+    "mix": None,
+    "accumulate": 1,
+    "ema": None,
+    "precision": "fp32",
+}
 """A phase without anything that changes from step to step."""
 
 SIZES = [(name, size) for name in recipes() for size in sizes(PARAMS / f"{name}.yaml")]
