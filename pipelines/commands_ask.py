@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     command.add_argument("image", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF or BMP")
     command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder made by `thaw export`")
     command.add_argument("--prompt", default="", metavar="TEXT", help="what is asked (default: the only prompt)")
-    command.add_argument("--out", type=Path, metavar="FILE", help="PNG to write (default: named after IMAGE)")
+    command.add_argument("--out", type=Path, metavar="FILE", help="PNG or JSON to write (default: named after IMAGE)")
     command.set_defaults(handler=_predict)
 
 

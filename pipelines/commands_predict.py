@@ -8,19 +8,21 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.core.data.images import read_image
 from components.core.errors import BadInput
-from components.core.export.bundle import RECIPE, Bundle
+from components.core.export.bundle import RECIPE, Bundle, write_json
+from components.core.export.prediction import Prediction
 from components.recipes import AnyRecipe
 
 
 def predict_command(image: Path, prompt: str, bundle: Path, out: Path | None = None) -> dict[str, Any]:
-    """Answer for one picture and write the answer as PNG.
+    """Answer for one picture and write the answer: pictures as PNG, values as JSON.
 
     Args:
         image: PNG, JPEG, TIFF or BMP.
         prompt: What is asked; empty takes the bundle's only prompt.
         bundle: Folder made by `thaw export`.
-        out: PNG of the answer; None writes `<image>.mask.png` or the like into the working folder. Other pictures
-            of the prediction are written beside it, their names before the suffix.
+        out: File that ends in `.png` or `.json`; None writes `<image>.mask.png` or the like, or `<image>.json` where
+            the answer is no picture, into the working folder. Other pictures of the prediction are written beside the
+            first, their names before the suffix.
 
     Returns:
         The prediction's values, the files written by name, and the bundle's warning.
@@ -29,19 +31,34 @@ def predict_command(image: Path, prompt: str, bundle: Path, out: Path | None = N
         BadInput: The bundle, the picture or the prompt cannot be used.
     """
     opened = Bundle.open(bundle)
-    if out is not None and out.suffix.lower() != ".png":
-        raise BadInput("the answer is written as PNG", where=str(out), remedy="give --out a name that ends in .png")
+    if out is not None and out.suffix.lower() not in (".png", ".json"):
+        raise BadInput(
+            "the answer is written as PNG or JSON",
+            where=str(out),
+            remedy="give --out a name that ends in .png (pictures) or .json (values)",
+        )
     predictor = _recipe(opened).predictor(opened)
     prediction = predictor.predict(read_image(image), prompt)
-    first = next(iter(prediction.pictures))
-    answer = out or Path(f"{image.stem}.{first}.png")
-    files = {}
+    told = {**prediction.values, "warning": opened.metadata.get("warning", "")}
+    as_json = out.suffix.lower() == ".json" if out is not None else prediction.main == "values"
+    if as_json:
+        path = out or Path(f"{image.stem}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"image": image.name, **told})
+        return {**told, "files": {"values": str(path)}}
+    return {**told, "files": _write_pictures(prediction, image, out)}
+
+
+def _write_pictures(prediction: Prediction, image: Path, out: Path | None) -> dict[str, str]:
+    """Write every picture; the first one is the answer and takes the name."""
+    files: dict[str, str] = {}
+    answer = out or Path(f"{image.stem}.{next(iter(prediction.pictures))}.png")
     for name, picture in prediction.pictures.items():
-        path = answer if name == first else answer.with_name(f"{answer.stem}.{name}.png")
+        path = answer.with_name(f"{answer.stem}.{name}.png") if files else answer
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
         files[name] = str(path)
-    return {**prediction.values, "files": files, "warning": opened.metadata.get("warning", "")}
+    return files
 
 
 def _recipe(bundle: Bundle) -> AnyRecipe:

@@ -53,7 +53,7 @@ def test_the_answer_is_named_after_the_picture(
 
 
 def test_other_files_than_png_are_not_written(bundle: Path, picture: Path) -> None:
-    with pytest.raises(BadInput, match="written as PNG"):
+    with pytest.raises(BadInput, match="written as PNG or JSON"):
         predict_command(picture, "", bundle, Path("mask.jpg"))
 
 

@@ -22,7 +22,7 @@ class ParityCheck:
     Attributes:
         limits: What is allowed.
         outputs: Greatest difference so far by graph, relative to max(1, |expected|).
-        images: Masks compared.
+        images: Pictures whose final answers were compared.
     """
 
     limits: Parity
@@ -30,6 +30,7 @@ class ParityCheck:
     images: int = 0
     _equal: int = 0
     _pixels: int = 0
+    _answers: list[bool] = field(default_factory=list)
 
     def outputs_agree(self, graph: str, found: NDArray[Any], expected: NDArray[Any], sample: str) -> None:
         """Compare an output of a graph with the model's.
@@ -53,6 +54,16 @@ class ParityCheck:
                 remedy="try another export.opset, or allow more in export.parity.logits if this is precision only",
             )
 
+    def answer(self, found: NDArray[np.float32], expected: NDArray[np.float32], sample: str) -> None:
+        """Compare the class probabilities [k] of one picture, views averaged, with the model's.
+
+        Raises:
+            ParityError: As for `outputs_agree`.
+        """
+        self.outputs_agree("answer", found, expected, sample)
+        self._answers.append(bool(found.argmax() == expected.argmax()))
+        self.images += 1
+
     def mask(self, found: NDArray[np.bool_], expected: NDArray[np.bool_]) -> None:
         """Note one pair of masks of the same size."""
         self._equal += int(np.count_nonzero(found == expected))
@@ -70,6 +81,8 @@ class ParityCheck:
         Raises:
             ParityError: Too few pixels are equal.
         """
+        if self._answers:
+            return {**self._about(), "classes_equal": sum(self._answers) / len(self._answers)}
         if not self.masks >= self.limits.masks:
             raise ParityError(
                 f"masks agree on {self.masks:.4%} of the pixels of {self.images} images,"
@@ -77,9 +90,11 @@ class ParityCheck:
                 where="export.parity.masks",
                 remedy="try another export.opset",
             )
+        return {**self._about(), "masks_equal": self.masks}
+
+    def _about(self) -> dict[str, Any]:
         return {
             "images": self.images,
-            "masks_equal": self.masks,
             "greatest_difference": dict(sorted(self.outputs.items())),
             "limits": self.limits.model_dump(mode="json"),
         }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,15 @@ class Prediction:
     """The answer to one picture.
 
     Attributes:
-        pictures: uint8 pictures at the picture's native size, [h, w] or [h, w, 3], by name; the first is the answer.
+        pictures: uint8 pictures by name, [h, w] or [h, w, 3]; where they are the answer, at the picture's native
+            size, and the first is it.
         values: Plain values to print.
+        main: Which of the two is the answer.
     """
 
     pictures: Mapping[str, NDArray[np.uint8]]
     values: Mapping[str, Any] = field(default_factory=dict)
+    main: Literal["pictures", "values"] = "pictures"
 
 
 class Predictor(Protocol):

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from components.core.config import validate
 from components.core.data.dataset import Dataset
 from components.core.engine.task import Batch, Features
-from components.core.export.graph import Graph
 from components.core.export.onnx_graph import write_graph
 from components.core.export.parity import ParityCheck, spread
+from components.core.export.pixels import unit
 from components.core.export.policy import Policy
+from components.core.export.watched import watched
 from components.core.models import clip, sam
 from components.core.tta import Picture
-from components.recipes.freqmedclip.data import Sample, prompts_of, samples
+from components.recipes.freqmedclip.data import prompts_of, samples
 from components.recipes.freqmedclip.export_metadata import describe
 from components.recipes.freqmedclip.known_prompts import KnownPrompts
 from components.recipes.freqmedclip.maps import SALIENCY
@@ -31,9 +32,7 @@ from components.recipes.freqmedclip.predictor import (
     SAM_ENCODER,
     FreqMedClipPredictor,
     Inference,
-    Run,
     shown_geometry,
-    unit,
 )
 
 Predict = Callable[[nn.Module, Batch, Features], dict[str, Tensor]]
@@ -181,27 +180,13 @@ def _check(
     test = samples(dataset.rows("test"), prompts_of(dataset))
     for row in spread([sample.id for sample in test], policy.parity.images):
         sample = test[row]
-        graphs = {name: _watched(name, module, folder, check, sample) for name, module in modules.items()}
+        graphs = {name: watched(name, module, folder, check, sample.id) for name, module in modules.items()}
         text = prompts.embed(sample.prompt)
         image = np.ascontiguousarray(dataset.array(sample.case_id, "image"))
         found = FreqMedClipPredictor(settings, prompts, graphs).probability(image, text)
         expected = settings.probability(_reference(model, predict, settings, text), image)
         check.mask(found >= settings.threshold, expected >= settings.threshold)
     return check.report()
-
-
-def _watched(name: str, module: nn.Module, folder: Path, check: ParityCheck, sample: Sample) -> Run:
-    """The graph, compared with its module on every input it gets."""
-    graph = Graph(folder / f"{name}.onnx")
-
-    @torch.no_grad()
-    def run(**arrays: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = graph(**arrays)
-        expected = module(*(torch.from_numpy(np.array(array)) for array in arrays.values())).numpy()
-        check.outputs_agree(name, found, expected, sample.id)
-        return found
-
-    return run
 
 
 def _reference(

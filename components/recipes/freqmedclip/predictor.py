@@ -11,6 +11,7 @@ from components.core.augment.joint import resize_image
 from components.core.config import Values, validate
 from components.core.export.bundle import METADATA, Bundle
 from components.core.export.graph import Graph
+from components.core.export.pixels import unit
 from components.core.export.prediction import Prediction
 from components.core.tta import Picture, Tta
 from components.recipes.freqmedclip.known_prompts import KnownPrompts
@@ -153,12 +154,6 @@ class FreqMedClipPredictor:
 def shown_geometry(prompting: Prompting) -> tuple[str, ...]:
     """Sparse prompts that the decoder takes, in the order of its inputs."""
     return ("boxes", "points") if prompting.geometry == "both" else (prompting.geometry,)
-
-
-def unit(picture: Shaped[np.ndarray, "s s 3"]) -> Float[np.ndarray, "1 3 s s"]:
-    """RGB of 0 to 255 (float32 in scale views) as the graphs take it: 0 to 1, channels first, a batch of one."""
-    shown = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
-    return np.asarray(shown / np.float32(255))
 
 
 def sigmoid(logits: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:

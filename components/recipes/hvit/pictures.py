@@ -1,6 +1,6 @@
 """Pictures of one sample for the report: what it is, what it was taken for, and which places spoke for that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ RIGHT, WRONG, INK, PAPER = (0, 158, 115), (230, 159, 0), (30, 30, 30), (255, 255
 """Bluish green and orange of Okabe and Ito's palette, which colour-blind readers tell apart."""
 
 HEAT = 0.5
-"""Weight of the relevance over the picture."""
+"""Weight of a map over the picture."""
 
 FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
@@ -29,28 +29,35 @@ def panels(
     truth: int,
     probability: Float[np.ndarray, " k"],
     classes: Sequence[str],
-    relevance: Float[np.ndarray, "g g"] | None = None,
-) -> dict[str, UInt8[np.ndarray, "u v 3"]]:
-    """RGB panels by caption: `prediction` (the picture above bars of the most probable classes) and `relevance`.
+    maps: Mapping[str, Float[np.ndarray, "_ _"]] | None = None,
+) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
+    """RGB panels by caption: `prediction` (the picture above bars of the most probable classes), then the maps.
 
     Args:
         image: RGB.
         truth: Number of the true class; its bar is green, others are orange.
         probability: Of every class.
-        relevance: What each place adds to the score of the predicted class; None leaves its panel out.
+        maps: By caption, how much each place of the picture spoke for the answer; of any resolution.
     """
     shown = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     found = {"prediction": np.concatenate([shown, bars(truth, probability, classes)])}
-    if relevance is not None:
-        found["relevance"] = with_relevance(shown, relevance)
-    return found
+    return found | {name: with_heat(shown, places) for name, places in (maps or {}).items()}
 
 
-def bars(truth: int, probability: Float[np.ndarray, " k"], classes: Sequence[str]) -> UInt8[np.ndarray, "u v 3"]:
-    """The true class in words, and the most probable classes as bars with their names."""
+def answer(
+    image: UInt8[np.ndarray, "h w 3"], probability: Float[np.ndarray, " k"], classes: Sequence[str]
+) -> UInt8[np.ndarray, "u v 3"]:
+    """A picture above bars of its most probable classes, where nobody knows the true one."""
+    shown = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.concatenate([shown, bars(None, probability, classes)])
+
+
+def bars(truth: int | None, probability: Float[np.ndarray, " k"], classes: Sequence[str]) -> UInt8[np.ndarray, "u v 3"]:
+    """The true class in words (if it is known), and the most probable classes as bars with their names."""
     order = np.argsort(-probability, kind="stable")[:SHOWN]
     board = np.full((LINE * (1 + len(order)), SIDE, 3), PAPER, dtype=np.uint8)
-    _write(board, f"truth: {classes[truth]}", 0)
+    if truth is not None:
+        _write(board, f"truth: {classes[truth]}", 0)
     for place, number in enumerate(order, start=1):
         share = float(probability[number])
         top, colour = place * LINE, RIGHT if number == truth else WRONG
@@ -65,12 +72,10 @@ def _write(board: UInt8[np.ndarray, "u v 3"], text: str, top: int) -> None:
     cv2.putText(board, plain, (4, top + LINE - 9), FONT, SCALE, INK, 1, cv2.LINE_AA)
 
 
-def with_relevance(
-    image: UInt8[np.ndarray, "u v 3"], relevance: Float[np.ndarray, "g g"]
-) -> UInt8[np.ndarray, "u v 3"]:
-    """Positive relevance over a picture, from nothing (dark blue) to the picture's greatest (yellow)."""
+def with_heat(image: UInt8[np.ndarray, "u v 3"], places: Float[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "u v 3"]:
+    """What is positive of a map over a picture, from nothing (dark blue) to the map's greatest (yellow)."""
     height, width = image.shape[:2]
-    positive = np.clip(np.nan_to_num(relevance), 0, None).astype(np.float32)
+    positive = np.clip(np.nan_to_num(places), 0, None).astype(np.float32)
     greatest = float(positive.max())
     share = positive / greatest if greatest > 0 else positive
     fitted = np.clip(cv2.resize(share, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)

@@ -1,0 +1,101 @@
+"""A bundle's answer to one picture, by onnxruntime and NumPy. No torch."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from pydantic import Field
+
+from components.core.augment.joint import resize_image
+from components.core.config import Values, validate
+from components.core.errors import BadInput
+from components.core.export.bundle import METADATA, Bundle
+from components.core.export.graph import Graph
+from components.core.export.pixels import unit
+from components.core.export.prediction import Prediction
+from components.core.tta import Picture, Tta
+from components.recipes.hvit.pictures import answer
+
+GRAPH = "classifier"
+"""The graph, and its file without suffix."""
+
+Run: TypeAlias = Callable[..., NDArray[np.float32]]
+"""A graph: arrays by input name to its output."""
+
+
+class Inference(Values):
+    """What a predictor must know besides its graph.
+
+    Attributes:
+        image_size: Side s of the graph's square pictures, pixels.
+        classes: Their names, by number.
+        tta: Views that are averaged.
+    """
+
+    image_size: int
+    classes: tuple[str, ...] = Field(min_length=2)
+    tta: Tta = Tta()
+
+    def probability(
+        self, predict: Callable[[Picture], NDArray[np.float32]], image: UInt8[np.ndarray, "h w 3"]
+    ) -> Float[np.ndarray, " k"]:
+        """Probability of every class, averaged over the views.
+
+        Args:
+            predict: A square picture [s, s, 3] of 0 to 255 to probabilities [k].
+            image: RGB, any size.
+        """
+        return self.tta.average(predict, resize_image(image, self.image_size))
+
+
+class HVitPredictor:
+    """Answers one picture at a time.
+
+    Args:
+        settings: How the graph is used.
+        graph: `image` [1, 3, s, s] in [0, 1] to probabilities [1, k].
+    """
+
+    def __init__(self, settings: Inference, graph: Run) -> None:
+        self.settings = settings
+        self._graph = graph
+
+    @classmethod
+    def open(cls, bundle: Bundle) -> "HVitPredictor":
+        """Load a bundle's graph.
+
+        Raises:
+            BadInput: The bundle is of another recipe, or onnxruntime is missing.
+        """
+        settings = validate(Inference, dict(bundle.metadata.get("inference", {})), str(bundle.folder / METADATA))
+        return cls(settings, Graph(bundle.folder / f"{GRAPH}.onnx"))
+
+    def predict(self, image: NDArray[np.uint8], prompt: str) -> Prediction:
+        """The likeliest class and the probability of each.
+
+        Args:
+            image: RGB, [h, w, 3].
+            prompt: Must be empty.
+
+        Returns:
+            Values `class` and `probability` by class, likeliest first; picture `answer`.
+
+        Raises:
+            BadInput: Something is asked: a classifier always answers the same question.
+        """
+        if prompt:
+            raise BadInput("a classifier is not asked by text", where=f"prompt {prompt!r}", remedy="leave out --prompt")
+        probability = self.probability(image)
+        names = self.settings.classes
+        order = np.argsort(-probability, kind="stable").tolist()
+        values = {
+            "class": names[order[0]],
+            "probability": {names[number]: round(float(probability[number]), 6) for number in order},
+        }
+        return Prediction({"answer": answer(image, probability, names)}, values, main="values")
+
+    def probability(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, " k"]:
+        """Probability of every class, float32."""
+        return self.settings.probability(lambda square: self._graph(image=unit(square))[0], image)
