@@ -1,9 +1,10 @@
 """Seconds per epoch of one phase with the cache on, with only texts kept, and off, measured in turn."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from components.core.engine.cache import FeatureCache
 from components.core.engine.features import FrozenFeatures
@@ -88,7 +89,7 @@ def measure(rehearsal: Rehearsal, name: str, pairs: int, folder: Path, clock: st
     for lane in lanes.values():
         for _ in range(WARM_EPOCHS):
             lane.epoch()
-    return Pace(name, rehearsal.samples, size, phase.views, clock, fill, _alternate(lanes, pairs))
+    return Pace(name, rehearsal.samples, size, phase.views, clock, fill, alternate(lanes, pairs))
 
 
 def is_shared(prefix: Prefix) -> bool:
@@ -100,9 +101,19 @@ def _lane(run: PhaseRun, features: FrozenFeatures, clock: Callable[[], float]) -
     return _Lane(run, features, run.stepper(features), clock)
 
 
-def _alternate(lanes: dict[str, _Lane], pairs: int) -> dict[str, list[float]]:
-    """Neighbours in time share the machine's mood, so ratios are taken within a round; turning the order around
-    keeps a steady drift out of them."""
+class Lane(Protocol):
+    """One of several ways to do the same work."""
+
+    def epoch(self) -> float:
+        """Do it once. Returns the seconds it took."""
+
+
+def alternate(lanes: Mapping[str, Lane], pairs: int) -> dict[str, list[float]]:
+    """Seconds by lane, over rounds in which each has its turn.
+
+    Neighbours in time share the machine's mood, so ratios are taken within a round; turning the order around
+    keeps a steady drift out of them.
+    """
     seconds: dict[str, list[float]] = {kind: [] for kind in lanes}
     order: Sequence[str] = list(lanes)
     for number in range(pairs):

@@ -6,6 +6,7 @@ from statistics import median
 from rich.table import Table
 
 from pipelines.benchmark.agreement import GRADIENT_TOLERANCE, LOSS_TOLERANCE, Agreement
+from pipelines.benchmark.augmentation import OURS, THEIRS, Throughput
 from pipelines.benchmark.pace import CACHED, OFF, TEXTS
 from pipelines.benchmark.ratio import Saving
 
@@ -38,4 +39,18 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
     table.add_row("fp32 steps", *(str(one.steps) for one in found))
     table.add_row(f"loss (at most {LOSS_TOLERANCE:g})", *(f"{one.loss:.1e}" for one in found))
     table.add_row(f"gradients (at most {GRADIENT_TOLERANCE:g})", *(f"{one.gradient:.1e}" for one in found))
+    return table
+
+
+def throughput_table(found: Sequence[Throughput], title: str) -> Table:
+    """Pictures per second of both makers of views and their ratio (median and range over the rounds)."""
+    table = Table(title=title, title_justify="left")
+    for name in ("views", "size", "threads"):
+        table.add_column(name, justify="left" if name == "views" else "right")
+    for name in (f"{OURS}, pictures/s", f"{THEIRS}, pictures/s", "faster by"):
+        table.add_column(name, justify="right")
+    for one in found:
+        rates = [f"{one.rates[maker]:.0f}" for maker in (OURS, THEIRS)]
+        table.add_row(one.preset, str(one.size), str(one.threads), *rates, str(one.faster))
+    table.caption, table.caption_justify = "pictures/s: two views of each, as float tensors; decoding left out", "left"
     return table

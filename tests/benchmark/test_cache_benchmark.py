@@ -82,7 +82,7 @@ def test_neighbouring_rounds_turn_the_order_around() -> None:
             told.append(self.name)
             return float(len(told))
 
-    found = pace._alternate({name: Lane(name) for name in "abc"}, pairs=2)  # type: ignore[arg-type]
+    found = pace.alternate({name: Lane(name) for name in "abc"}, pairs=2)  # type: ignore[arg-type]
     assert told == list("abccba")
     assert found == {"a": [1.0, 6.0], "b": [2.0, 5.0], "c": [3.0, 4.0]}
 
