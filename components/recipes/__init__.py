@@ -1,8 +1,11 @@
 """What is trained. Each recipe is a member of the union AnyRecipe, told apart by its `name`."""
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
 
 from components.recipes.freqmedclip.recipe import FreqMedClip
+from components.recipes.hvit.recipe import HVit
 
-AnyRecipe: TypeAlias = FreqMedClip
-"""A second recipe makes this `Annotated[FreqMedClip | Other, Field(discriminator="name")]`."""
+AnyRecipe: TypeAlias = Annotated[FreqMedClip | HVit, Field(discriminator="name")]
+"""Every recipe: a new one is one word here."""

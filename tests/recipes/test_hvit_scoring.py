@@ -53,7 +53,9 @@ def test_pictures_show_what_was_seen_and_answered(dataset: Dataset) -> None:
     row = next(row for row in dataset.rows("test") if row.stratum == "blight")
     relevance = np.zeros((4, 4))
     relevance[0, 0] = 2.0
-    found = judge(dataset, row.id, np.array([0.7, 0.2, 0.1]), CLASSES, relevance=relevance, pictures=True).pictures
+    found = judge(
+        dataset, row.id, np.array([0.7, 0.2, 0.1]), CLASSES, maps={"relevance": relevance}, pictures=True
+    ).pictures
     assert list(found) == ["prediction", "relevance"]
     board, heat = found["prediction"], found["relevance"]
     assert board.shape[1] == heat.shape[1] == 256 and board.shape[0] > 256

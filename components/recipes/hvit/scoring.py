@@ -30,7 +30,7 @@ def judge(
     probability: Float[np.ndarray, " k"],
     classes: Sequence[str],
     *,
-    relevance: Float[np.ndarray, "g g"] | None = None,
+    maps: Mapping[str, Float[np.ndarray, "_ _"]] | None = None,
     pictures: bool = False,
 ) -> CasePrediction:
     """Every score of one sample.
@@ -38,7 +38,7 @@ def judge(
     Args:
         sample: Id of a labelled case.
         probability: Of every class.
-        relevance: What each place of the picture adds to the predicted class's score, for the report.
+        maps: What spoke for the answer, place by place, for the report.
 
     Returns:
         Scores `accuracy` (1 or 0), `probability_of_truth` and `nll` (negative log of it, in nats, at most 16); as
@@ -62,9 +62,7 @@ def judge(
         "probability_of_truth": likely,
         "nll": -math.log(max(likely, LEAST)),
     }
-    shown = (
-        panels(np.asarray(dataset.array(sample, "image")), truth, probability, classes, relevance) if pictures else {}
-    )
+    shown = panels(np.asarray(dataset.array(sample, "image")), truth, probability, classes, maps) if pictures else {}
     evidence = {"truth": np.asarray(truth, dtype=np.float64), "probability": np.asarray(probability, dtype=np.float64)}
     return CasePrediction(row.id, row.stratum, row.group, scores, shown, evidence)
 
