@@ -131,6 +131,8 @@ def test_cached_features_change_no_loss(bench: Bench, name: str) -> None:
     """The losses of the first 20 steps agree to a relative 1e-5, though each run goes its own way."""
     phase = bench.phase(name, precision="fp32")
     on, off = Trial(bench, name, phase), Trial(bench, name, phase, cached=False)
+    if name == "end_to_end" and not on.features.nbytes:
+        pytest.skip("it trains from the stem on: there is nothing to cache")
     assert on.features.fields < off.features.fields, "nothing is cached"
     for step, (cached, direct) in enumerate(zip(on.steps(20), off.steps(20), strict=True)):
         assert total(cached.terms) == pytest.approx(total(direct.terms), rel=1e-5), step
