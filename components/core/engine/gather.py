@@ -1,15 +1,17 @@
 """Batches that are coupled across processes: losses compare their samples with those of every process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from jaxtyping import Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
+from components.core.engine.batch_norm import batch_norms_over, batch_statistics
 from components.core.engine.ranks import Ranks
 from components.core.engine.shares import share
+from components.core.engine.task import Task
 
 _coupled: list[Ranks] = []
 """The processes whose batches are one batch, while a coupled step is under way. Not a context variable: autograd runs
@@ -18,12 +20,22 @@ recomputed forward passes in threads of its own."""
 
 @contextmanager
 def coupled(ranks: Ranks) -> Iterator[None]:
-    """Inside the block the micro-batches of all processes are shares of one batch, for `gather`."""
+    """Inside the block the micro-batches of all processes are shares of one batch, for `gather` and for batch norms."""
     _coupled.append(ranks)
     try:
-        yield
+        with batch_norms_over(ranks):
+            yield
     finally:
         _coupled.pop()
+
+
+def coupling(task: Task, losses: Mapping[str, float], model: nn.Module, ranks: Ranks) -> str:
+    """Why the batches of a phase must stay whole; empty where they may be cut.
+
+    Args:
+        model: In training. Its batch norms couple what several processes compute, whether the recipe says so or not.
+    """
+    return task.couples(losses) or (batch_statistics(model) if ranks.size > 1 else "")
 
 
 def gather(x: Shaped[Tensor, "b *d"]) -> Shaped[Tensor, "n *d"]:

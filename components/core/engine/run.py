@@ -13,6 +13,7 @@ from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
+from components.core.engine.gather import coupling
 from components.core.engine.groups import freeze, layer_rates, optimizer_groups, owners, set_train_mode
 from components.core.engine.job import Job, Result
 from components.core.engine.mixing import Mixing
@@ -66,7 +67,8 @@ class PhaseRun:
         phase = job.phase
         window = phase.batch_size * phase.accumulate
         self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
-        shares = Shares.of(self._device.ranks, phase.batch_size, job.task.couples(phase.losses))
+        couples = coupling(job.task, phase.losses, self._model, self._device.ranks)
+        shares = Shares.of(self._device.ranks, phase.batch_size, couples)
         self._windows = Windows(self._curriculum, shares, self._mixing)
         self._progress = Progress(phase.batch_size)
         self._progress.averages = self._averages_before

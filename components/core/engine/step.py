@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures
-from components.core.engine.gather import coupled
+from components.core.engine.gather import coupled, coupling
 from components.core.engine.mixing import Mixing
 from components.core.engine.order import step_seed
 from components.core.engine.reports import Report
@@ -86,7 +86,7 @@ class Stepper:
         self._features = features
         self._mixing = mixing
         self._ids = ids
-        self._couples = task.couples(losses)
+        self._couples = coupling(task, losses, model, device.ranks)
         self._clip = clip
         self._seed = seed
         self._ranks = device.ranks
