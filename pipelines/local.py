@@ -122,7 +122,7 @@ def outputs_in(folder: Path, stage: Stage[Any, Any, Any]) -> dict[str, Path]:
     return {port.name: output_in(folder, port.name) for port in stage.output_ports()}
 
 
-ENDINGS = {"metrics": ".json", "report": ".html", "cases": ".csv"}
+ENDINGS = {"metrics": ".json", "report": ".html", "cases": ".csv", "classes": ".csv"}
 
 
 def _with_former(

@@ -52,6 +52,7 @@ NODES: tuple[Node, ...] = (
             "warmup": "warmup.model",
             "partial_unfreeze": "partial_unfreeze.model",
             "end_to_end": "end_to_end.model",
+            "encoder": "pretrain.encoder",
         },
         former={"previous": "cases"},
     ),

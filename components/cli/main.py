@@ -10,7 +10,7 @@ from typing import Any
 
 from components import stages
 from components.cli.values import add_values, configure, resolve
-from components.core.component import executor_output, flag
+from components.core.component import confusion_metadata, executor_output, flag
 from components.core.errors import BadInput, ThawError
 from components.core.launch import place
 from components.core.stage import Stage, execute
@@ -64,11 +64,14 @@ def _input(path: Path | None) -> Path | None:
 
 
 def _tell_pipeline(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> None:
-    """Write the file from which KFP reads the outputs' metadata, numbers of the metrics included."""
+    """Write the file from which KFP reads the outputs' metadata: the metrics' numbers and the confusion matrix."""
     metadata: dict[str, dict[str, Any]] = {}
-    if any(port.name == "metrics" for port in stage.output_ports()):
+    ports = {port.name for port in stage.output_ports()}
+    if "metrics" in ports:
         written = json.loads(arguments.metrics.read_text(encoding="utf-8"))
         metadata["metrics"] = {name: value for name, value in _flat("", written) if isinstance(value, int | float)}
+        if "classes" in ports and written.get("confusion"):
+            metadata["classes"] = confusion_metadata(**written["confusion"])
     arguments.executor_output.parent.mkdir(parents=True, exist_ok=True)
     arguments.executor_output.write_text(executor_output(arguments.executor_input, metadata), encoding="utf-8")
 

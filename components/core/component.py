@@ -5,7 +5,7 @@ component definitions (which need kfp) share one spelling.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.core.errors import BadInput
@@ -75,3 +75,17 @@ def executor_output(executor_input: str, metadata: Mapping[str, Mapping[str, Any
     for port, artifact in listed.items():
         artifact["metadata"] = {**artifact.get("metadata", {}), **metadata.get(port, {})}
     return json.dumps({"artifacts": {port: {"artifacts": [artifact]} for port, artifact in listed.items()}})
+
+
+def confusion_metadata(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Metadata of a ClassificationMetrics artifact, in the form that kfp's own class writes and its pages draw.
+
+    Args:
+        counts: Rows are the truth, columns the prediction, in the order of the labels.
+    """
+    return {
+        "confusionMatrix": {
+            "annotationSpecs": [{"displayName": label} for label in labels],
+            "rows": [{"row": list(row)} for row in counts],
+        }
+    }

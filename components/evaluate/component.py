@@ -1,7 +1,7 @@
 """The container component of `evaluate`."""
 
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
 
 from components.core.component import COMMAND, IMAGES, arguments
 
@@ -18,6 +18,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
     metrics: Output[Metrics],
     report: Output[HTML],
     cases: Output[Artifact],
+    classes: Output[ClassificationMetrics],
+    encoder: Input[Model] = None,
     previous: Input[Artifact] = None,
 ) -> dsl.ContainerSpec:
     """Judge every phase's model on the test split and write the report.
@@ -30,10 +32,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
         warmup: Model of the first phase.
         partial_unfreeze: Model of the second phase.
         end_to_end: Model of the third phase.
+        encoder: What `pretrain` handed on, for its linear probe.
         previous: An earlier evaluation to compare with.
         metrics: Scores of every model and baseline.
         report: Self-contained HTML.
         cases: One row per test case.
+        classes: True and predicted class of every test case; the confusion matrix.
     """
     ports = {
         "dataset": dataset.path,
@@ -43,10 +47,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
         "metrics": metrics.path,
         "report": report.path,
         "cases": cases.path,
+        "classes": classes.path,
     }
+    probed = dsl.IfPresentPlaceholder(input_name="encoder", then=["--encoder", encoder.path])
     compared = dsl.IfPresentPlaceholder(input_name="previous", then=["--previous", previous.path])
     return dsl.ContainerSpec(
         image=IMAGES["gpu"],
         command=COMMAND,
-        args=[*arguments("evaluate", recipe, values, ports), compared],
+        args=[*arguments("evaluate", recipe, values, ports), probed, compared],
     )

@@ -1,12 +1,11 @@
 """What is judged: the model before and after every phase, and the yardsticks beside it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import require_trained_on
@@ -18,34 +17,21 @@ from components.core.engine.groups import owners
 from components.core.engine.job import Job
 from components.core.engine.run import train
 from components.core.engine.snapshot import put_whole
-from components.core.engine.task import Examples
+from components.core.engine.start import put_start
+from components.core.engine.task import Batch, Examples, Features
 from components.core.engine.training import checkpoint_store
 from components.core.engine.validate import in_order
 from components.core.identity import Identity
 from components.core.runtime import Runtime
 from components.core.tracking.tracker import Tracker
+from components.core.tta import Tta
+from components.evaluate.augmented import average_views
+from components.evaluate.probes import classifies, probe_cases
+from components.evaluate.system import System
+from components.evaluate.values import AUGMENTED, PROBES
 from components.recipes.contract import CasePrediction, RecipeTask
 
 UNTRAINED = "untrained"
-
-
-@dataclass(frozen=True)
-class System:
-    """One row of the results.
-
-    Attributes:
-        name: `untrained`, a phase, or a baseline.
-        cases: One prediction per test sample.
-        history: Training history, one row per epoch; empty where nothing was trained.
-        validated: Validation metrics of the weights that are judged; empty where nothing was trained.
-        kind: Heading it stands under in the report.
-    """
-
-    name: str
-    cases: list[CasePrediction]
-    history: Sequence[Mapping[str, float]]
-    validated: Mapping[str, float] = field(default_factory=dict)
-    kind: Literal["untrained", "phases", "controls", "baselines"] = "baselines"
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,35 @@ class Judge:
         for control, examples in self.task.controls(self.dataset).items():
             cases = self._predict(self.task, model, artifact.meta.decision, examples)
             yield System(f"{name} ({control})", cases, [], kind="controls")
+
+    def augmented(self, folder: Path, tta: Tta) -> System:
+        """The shipped model with its answers averaged over views of each picture."""
+        artifact = self._artifact(folder)
+        model = self._loaded(self.task, artifact)
+        cases = self._predict(self.task, model, artifact.meta.decision, tta=tta)
+        return System(AUGMENTED, cases, [], kind="test-time augmentation", views=tta.views)
+
+    def probes(self, encoder: Path | None) -> Iterator[System]:
+        """Linear probes of the untrained encoder, and of a pretrained one; none where nothing is classified.
+
+        Args:
+            encoder: What `pretrain` handed on; without weights it is the untrained one.
+        """
+        if not classifies(self.task) or self.task.encoder(self.task.build_model(self.seed)) is None:
+            return
+        starts: list[tuple[str, ModelArtifact | None]] = [(PROBES[0], None)]
+        if encoder is not None:
+            artifact = ModelArtifact.load(encoder)
+            starts += [(PROBES[1], artifact)] if artifact.weights else []
+        for name, start in starts:
+            model = self.task.build_model(self.seed)
+            if start is not None:
+                put_start(self.task, model, start)
+            device = Device(self.runtime)
+            cases = probe_cases(
+                self.task, device.place(model), self.dataset, device, self.batch_size, self.tracker.heartbeat
+            )
+            yield System(name, cases, [], kind="probes")
 
     def pictures(self, folder: Path, shown: Collection[str]) -> list[CasePrediction]:
         """Predictions of a finished phase for some samples, with pictures; no other sample is predicted again."""
@@ -122,12 +137,14 @@ class Judge:
         decision: Mapping[str, str],
         examples: Examples | None = None,
         shown: Collection[str] | None = None,
+        tta: Tta | None = None,
     ) -> list[CasePrediction]:
         """Test predictions; every layer is frozen here, so what phases share is computed once for all of them.
 
         Args:
             examples: None takes the test split's own.
             shown: The samples to predict, with pictures; None takes all of them, without.
+            tta: Views to average; they share nothing with other systems, so nothing of them is kept.
         """
         device = Device(self.runtime)
         device.place(model).eval()
@@ -135,7 +152,7 @@ class Judge:
         parts = task.parts(model)
         losses = task.evaluation_losses()
         prefixes = task.prefixes(model, examples, frozenset(parts), losses)
-        cache = FeatureCache(self.runtime.cache) if self.runtime.cache.enabled else None
+        cache = FeatureCache(self.runtime.cache) if self.runtime.cache.enabled and tta is None else None
         views = Views.identity(examples.sources)
         features = FrozenFeatures(
             model, owners(model, parts), prefixes, examples, views, cache, device, heartbeat=self.tracker.heartbeat
@@ -146,10 +163,23 @@ class Judge:
             examples, features, task.fields(losses), self.batch_size, self.runtime.workers, device, rows
         ):
             with device.autocast():
-                predicted = {name: value.float().cpu() for name, value in task.predict(model, batch, found).items()}
+                predicted = _answers(task, model, batch, found, features, tta)
             for place, row in enumerate(batch["row"].tolist()):
                 sample = examples.ids[int(row)]
                 one = {name: value[place] for name, value in predicted.items()}
                 cases.append(task.score(self.dataset, sample, one, decision, pictures=shown is not None))
             self.tracker.heartbeat()
         return cases
+
+
+def _answers(
+    task: RecipeTask, model: nn.Module, batch: Batch, found: Features, features: FrozenFeatures, tta: Tta | None
+) -> dict[str, Tensor]:
+    """Predictions by name, on the CPU: of the batch as it is, or averaged over its views."""
+    if tta is None:
+        return {name: value.float().cpu() for name, value in task.predict(model, batch, found).items()}
+
+    def predict(shown: Batch) -> dict[str, Tensor]:
+        return task.predict(model, shown, features.of(shown, [0] * len(shown["row"])))
+
+    return average_views(tta, batch, predict)

@@ -3,9 +3,16 @@
 from pydantic import Field
 
 from components.core.config import Values
+from components.core.tta import Tta
 
 PHASES = ("warmup", "partial_unfreeze", "end_to_end")
 """Systems that training makes, in its order; the last is what is shipped."""
+
+AUGMENTED = f"{PHASES[-1]} (tta)"
+"""The system that is shipped, its answers averaged over views of each picture."""
+
+PROBES = ("linear probe (untrained encoder)", "linear probe (pretrained encoder)")
+"""What the encoder alone tells of the classes, before and after `pretrain`."""
 
 
 class Evaluate(Values):
@@ -14,11 +21,15 @@ class Evaluate(Values):
     Attributes:
         batch_size: Samples per forward pass.
         baselines: Also judge the recipe's yardsticks on the same test split.
-        pictures: Test samples shown with pictures in the report, worst first.
+        probes: Also judge linear probes of the untrained and the pretrained encoder, where the recipe classifies.
+        tta: Also judge the shipped model with its answers averaged over these views; none: without.
+        pictures: Test samples shown with pictures in the report, worst first; of classifiers, mistakes of each class.
         draws: Bootstrap samples of the intervals.
     """
 
     batch_size: int = Field(default=8, ge=1)
     baselines: bool = True
+    probes: bool = True
+    tta: Tta | None = None
     pictures: int = Field(default=24, ge=0)
     draws: int = Field(default=2000, ge=100)

@@ -146,8 +146,8 @@ class Indicator:
     """A number that tells whether training did what it is for; reported, never promised.
 
     Attributes:
-        metric: Of `CasePrediction.scores` (its mean on the test split), else of `Task.summarise` (the validation of
-            the weights that a phase hands on).
+        metric: Of `RecipeTask.statistics` or `CasePrediction.scores` (its mean), both on the test split; else of
+            `Task.summarise` (the validation of the weights that a phase hands on).
         hoped: What it should do, in words: "rises with every phase".
     """
 
@@ -166,7 +166,11 @@ class RecipeTask(Task, Protocol):
     """The metric of `CasePrediction.scores` that tells the worst samples; greater is better."""
 
     statistics: Mapping[str, Statistic]
-    """Metrics of a whole split, by name, from the samples' evidence; empty where there are none."""
+    """Metrics of a whole split, by name, from the samples' evidence; empty where there are none. One that is named
+    `measure:class` is told by class."""
+
+    lower_is_better: frozenset[str]
+    """Metrics, of `statistics` and `CasePrediction.scores`, whose small values are good."""
 
     indicators: Sequence[Indicator]
     """What the report says of success before and after every phase."""

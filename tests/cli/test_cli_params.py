@@ -16,7 +16,14 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object
 
 def test_defaults_are_printed_beside_what_the_file_states(capsys: pytest.CaptureFixture[str]) -> None:
     found = printed(capsys, "--size", "tiny", "--set", "evaluate.draws=123")
-    assert found["evaluate"] == {"batch_size": 8, "baselines": True, "pictures": 6, "draws": 123}
+    assert found["evaluate"] == {
+        "batch_size": 8,
+        "baselines": True,
+        "probes": True,
+        "tta": None,
+        "pictures": 6,
+        "draws": 123,
+    }
     assert found["quarantine"] == {"max_fraction": 0.0}
     assert isinstance(found["runtime"], dict)
     assert found["runtime"]["checkpoints"]["every_steps"] == 200

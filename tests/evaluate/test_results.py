@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from components.evaluate.results import cases_csv, metrics
-from components.evaluate.systems import System
+from components.evaluate.cases import cases_csv
+from components.evaluate.results import metrics
+from components.evaluate.system import System
 from components.recipes.contract import CasePrediction
 
 NAN = math.nan

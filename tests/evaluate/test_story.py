@@ -12,9 +12,10 @@ import pytest
 
 from components.core.report.render import render
 from components.core.report.report import Report
-from components.evaluate.results import cases_csv
+from components.evaluate.cases import cases_csv
 from components.evaluate.story import tell
-from components.evaluate.systems import Judge, System
+from components.evaluate.system import System
+from components.evaluate.systems import Judge
 from components.evaluate.values import Evaluate
 from components.recipes.contract import CasePrediction, Indicator
 
@@ -37,7 +38,15 @@ class FakeJudge:
 
     @property
     def task(self) -> Any:
-        return SimpleNamespace(headline="dice", monitor="dice", indicators=self.indicators)
+        return SimpleNamespace(
+            headline="dice",
+            ranking="dice",
+            monitor="dice",
+            indicators=self.indicators,
+            statistics={},
+            lower_is_better=frozenset(),
+            confusion=lambda _: None,
+        )
 
     @property
     def dataset(self) -> Any:

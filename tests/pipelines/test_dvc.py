@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -22,7 +23,8 @@ with open("calls", "a") as calls:
 produced = {{
     "prepare": ["--dataset"],
     "pretrain": ["--encoder", "--metrics"],
-    "evaluate": ["--metrics", "--report", "--cases"], "export": ["--bundle"],
+    "evaluate": ["--metrics", "--report", "--cases", "--classes"],
+    "export": ["--bundle"],
 }}.get(stage, ["--model", "--metrics"])
 for port, path in ports.items():
     path = pathlib.Path(path)
@@ -35,7 +37,9 @@ for port, path in ports.items():
     kept.mkdir(exist_ok=True)
     (kept / "step").write_text("1")
     if path.suffix == ".json":
-        path.write_text(json.dumps({{"val": {{"dice": 0.5}}}}))
+        path.write_text(json.dumps({{"val": {{"dice": 0.5}}, "bars": [{{"label": "lesion", "dice": 0.25}}]}}))
+    elif port == "--classes":
+        path.write_text("actual,predicted\\n")
     elif path.suffix == ".csv":
         path.write_text("id,dice\\na,0.5\\n")
     elif path.suffix == ".html":
@@ -89,6 +93,12 @@ def _calls(project: Path) -> list[str]:
     return calls
 
 
+def _drawn() -> dict[str, Any]:
+    """Charts by name."""
+    drawn: dict[str, Any] = json.loads(_dvc("plots", "show", "--json"))["data"]
+    return drawn
+
+
 def test_repro_runs_every_stage_once_and_then_only_what_changed(clone: Path) -> None:
     _dvc("repro")
     assert _calls(clone) == STAGES
@@ -118,10 +128,21 @@ def test_metrics_and_plots_are_declared(clone: Path) -> None:
         f"work/freqmedclip/{stage}/metrics.json"
         for stage in ("end_to_end", "evaluate", "partial_unfreeze", "pretrain", "warmup")
     ]
-    drawn = json.loads(_dvc("plots", "show", "--json"))["data"]
-    assert sorted(drawn) == ["loss of freqmedclip", "work/freqmedclip/evaluate/cases.csv"]
+    drawn = _drawn()
+    cases, classes = (f"work/freqmedclip/evaluate/{name}.csv" for name in ("cases", "classes"))
+    assert sorted(drawn) == ["dice by label of freqmedclip", "loss of freqmedclip", cases, classes]
+    assert drawn[classes] == [], "a recipe that does not classify draws nothing, and disturbs nothing"
+    (bars,) = drawn["dice by label of freqmedclip"]
+    assert bars["content"]["data"]["values"] == [{"label": "lesion", "dice": 0.25, "rev": "workspace"}]
     points = [point for one in drawn["loss of freqmedclip"] for point in one["content"]["data"]["values"]]
     assert sorted(point["train/loss"] for point in points if "train/loss" in point) == [1.0] * 3 + [2.0] * 3
+    (clone / classes).write_text("actual,predicted\nrust,scab\nrust,rust\n")
+    (matrix,) = _drawn()[classes]
+    assert [(one["actual"], one["predicted"]) for one in matrix["content"]["data"]["values"]] == [
+        ("rust", "scab"),
+        ("rust", "rust"),
+    ]
+    assert matrix["content"]["spec"]["encoding"]["x"]["field"] == "actual"
 
 
 def test_the_shipped_configuration_holds_a_remote_and_no_secret() -> None:

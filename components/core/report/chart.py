@@ -50,9 +50,14 @@ def draw(curves: Sequence[Curve]) -> str:
             axis.set_visible(False)
         handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=6, frameon=False)
-        stream = io.StringIO()
-        blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(stream, format="svg", transparent=True, metadata=blank)
+        return svg(figure)
+
+
+def svg(figure: Figure) -> str:
+    """A figure drawn in `STYLE` as an `<svg>` element that takes the page's text colour."""
+    stream = io.StringIO()
+    blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(stream, format="svg", transparent=True, metadata=blank)
     text = stream.getvalue()
     return text[text.index("<svg") :].replace(INK, "currentColor")
 

@@ -12,20 +12,24 @@ from markupsafe import Markup
 
 from components.core.metrics.summary import Estimate
 from components.core.report.chart import draw
+from components.core.report.diagram import draw_reliability, spoken
 from components.core.report.picture import data_uri
 from components.core.report.report import Case, Change, Report, ranked
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNDEFINED = "undefined"
+CLASS = ":"
+"""In a metric's name, between a measure and the class it is of: those have a table of their own."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One case with its pictures as data URIs."""
+    """One case with its pictures as data URIs, and what it was mistaken for."""
 
     anchor: str
     case: Case
     pictures: Mapping[str, str]
+    predicted: str = ""
 
 
 def render(report: Report) -> str:
@@ -46,16 +50,21 @@ def render(report: Report) -> str:
     script = Markup((TEMPLATES / "sort.html").read_text(encoding="utf-8").strip())  # noqa: S704
     style = Markup((TEMPLATES / "style.html").read_text(encoding="utf-8").strip())  # noqa: S704
     cases = ranked(report)
+    panels = _panels(report, cases)
     return environment.get_template("report.html").render(
         report=report,
         cases=cases,
-        metrics=_ordered(report, [name for system in report.systems for name in system.metrics]),
+        metrics=_ordered(report, [n for system in report.systems for n in system.metrics if CLASS not in n]),
         case_metrics=_ordered(report, [name for case in cases for name in case.scores]),
         label_metrics=_ordered(report, [name for row in report.by_label.values() for name in row]),
+        class_metrics=list(dict.fromkeys(name for row in report.by_class.values() for name in row)),
         changes=sorted(report.previous.changes, key=lambda c: c.metric != report.headline) if report.previous else (),
         best=_best(report),
         kinds=list(dict.fromkeys(system.kind for system in report.systems)),
-        panels=_panels(cases, report.max_panels),
+        panels=panels,
+        panel_groups=_panel_groups(report, panels),
+        diagram=Markup(draw_reliability(report.reliability)) if report.reliability else "",  # noqa: S704
+        diagram_summary=spoken(report.reliability) if report.reliability else "",
         chart=Markup(draw(report.curves)) if report.curves else "",  # noqa: S704  matplotlib escapes its texts
         chart_summary=_spoken(report),
         shades=_shades(report),
@@ -110,12 +119,36 @@ def _best(report: Report) -> dict[str, float]:
     return {name: min(all_) if name in report.lower_is_better else max(all_) for name, all_ in means.items()}
 
 
-def _panels(cases: Sequence[Case], limit: int) -> dict[str, Panel]:
-    """By case id, in the cases' order: those that have pictures, up to the limit."""
-    shown = [case for case in cases if case.pictures][:limit]
+def _shown(report: Report, cases: Sequence[Case]) -> list[Case]:
+    """Cases with pictures, up to the limit, in the order in which they are shown."""
+    painted = {case.id: case for case in cases if case.pictures}
+    if report.mistakes:
+        named = [mistake.case for mistakes in report.mistakes.values() for mistake in mistakes]
+        return [painted[one] for one in dict.fromkeys(named) if one in painted][: report.max_panels]
+    return list(painted.values())[: report.max_panels]
+
+
+def _panels(report: Report, cases: Sequence[Case]) -> dict[str, Panel]:
+    """By case id."""
+    taken = {one.case: one.predicted for mistakes in report.mistakes.values() for one in mistakes}
     return {
-        case.id: Panel(f"case-{index}", case, {caption: data_uri(p) for caption, p in case.pictures.items()})
-        for index, case in enumerate(shown)
+        case.id: Panel(
+            anchor=f"case-{index}",
+            case=case,
+            pictures={caption: data_uri(picture) for caption, picture in case.pictures.items()},
+            predicted=taken.get(case.id, ""),
+        )
+        for index, case in enumerate(_shown(report, cases))
+    }
+
+
+def _panel_groups(report: Report, panels: Mapping[str, Panel]) -> dict[str, list[Panel]]:
+    """What is shown with pictures, by heading; without mistakes by class there is one group, without a heading."""
+    if not report.mistakes:
+        return {"": list(panels.values())}
+    return {
+        label: [panels[one.case] for one in mistakes if one.case in panels]
+        for label, mistakes in report.mistakes.items()
     }
 
 

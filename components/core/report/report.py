@@ -7,7 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.metrics.statistic import Judged, Statistic, statistic_difference, summarise_statistics
 from components.core.metrics.summary import Estimate, paired_difference, summarise
+from components.core.report.reliability import Reliability
 
 
 class Case(Protocol):
@@ -73,6 +75,14 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A case that was taken for another class: its id, and that class."""
+
+    case: str
+    predicted: str
+
+
+@dataclass(frozen=True)
 class Change:
     """One metric now and in the previous run.
 
@@ -118,12 +128,17 @@ class Report:
     Attributes:
         title: Heading, and name of the browser's tab.
         facts: Recipe, size, data digest, ...: shown as they are.
-        headline: Metric that tables lead with and by which cases are ranked, worst first.
+        headline: Metric that tables lead with.
+        ranking: Score by which cases are ranked, worst first; empty takes the headline.
         systems: Rows of the summary table in their order.
         curves: Training curves in the phases' order.
         cases: Judged samples of the system that is reported on.
         by_label: Estimates by label and metric.
+        by_class: Estimates by class and measure (precision, recall) of whole splits.
         confusion: For classifiers.
+        mistakes: For classifiers: the worst mistakes by true class, worst first; their pictures are then shown class by
+            class. Classes without mistakes are there too.
+        reliability: For classifiers: how often they are right when they are so sure.
         progress: Indicators of success, each with the same systems.
         previous: Comparison with an earlier run.
         synthetic: Shows the banner that the data are synthetic.
@@ -138,14 +153,23 @@ class Report:
     systems: Sequence[SystemSummary]
     curves: Sequence[Curve] = ()
     cases: Sequence[Case] = ()
+    ranking: str = ""
     by_label: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    by_class: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     confusion: Confusion | None = None
+    mistakes: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
+    reliability: Reliability | None = None
     progress: Sequence[Progress] = ()
     previous: Previous | None = None
     synthetic: bool = False
     warnings: Sequence[str] = ()
     lower_is_better: frozenset[str] = frozenset()
     max_panels: int = 24
+
+    @property
+    def ranked_by(self) -> str:
+        """Score that tells the worst cases."""
+        return self.ranking or self.headline
 
 
 def compare(
@@ -178,16 +202,28 @@ def compare(
     return changes
 
 
+def compare_statistics(statistics: Mapping[str, Statistic], now: Judged, before: Judged, seed: int = 0) -> list[Change]:
+    """As `compare`, of metrics of the whole split, over the cases that both runs judged."""
+    shared = set(now.ids) & set(before.ids)
+    ours = now.keep([row for row, case in enumerate(now.ids) if case in shared])
+    theirs = before.keep([row for row, case in enumerate(before.ids) if case in shared])
+    after, former = summarise_statistics(statistics, ours, seed), summarise_statistics(statistics, theirs, seed)
+    return [
+        Change(name, after[name], former[name], statistic_difference(statistic, ours, theirs, seed))
+        for name, statistic in statistics.items()
+    ]
+
+
 def _column(scores: Mapping[str, Mapping[str, float]], cases: Sequence[str], name: str) -> list[float]:
     return [scores[case].get(name, float("nan")) for case in cases]
 
 
 def ranked(report: Report) -> list[Case]:
-    """The cases, worst headline first, undefined ones last; equal scores by id."""
-    sign = -1.0 if report.headline in report.lower_is_better else 1.0
+    """The cases, worst first by the score that ranks them, undefined ones last; equal scores by id."""
+    sign = -1.0 if report.ranked_by in report.lower_is_better else 1.0
 
     def key(case: Case) -> tuple[bool, float, str]:
-        score = case.scores.get(report.headline, float("nan"))
+        score = case.scores.get(report.ranked_by, float("nan"))
         return (True, 0.0, case.id) if np.isnan(score) else (False, sign * score, case.id)
 
     return sorted(report.cases, key=key)

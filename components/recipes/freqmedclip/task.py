@@ -56,6 +56,7 @@ class FreqMedClipTask:
     headline = "dice"
     ranking = "dice"
     statistics: Mapping[str, Statistic] = {}
+    lower_is_better = frozenset({"false_positive", "false_positive_area"})
     indicators: Sequence[Indicator] = (
         Indicator("fusion_alpha", "between 0.2 and 0.4"),
         Indicator("saliency_sharpness", "sharper than the untrained model's"),

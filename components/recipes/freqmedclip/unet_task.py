@@ -50,6 +50,7 @@ class UnetTask:
     headline = HEADLINE
     ranking = HEADLINE
     statistics: Mapping[str, Statistic] = {}
+    lower_is_better = frozenset({"false_positive", "false_positive_area"})
     indicators: Sequence[Indicator] = ()
 
     def __init__(

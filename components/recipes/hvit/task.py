@@ -17,7 +17,7 @@ from components.core.engine.task import Batch, Encoder, Examples, Features, Obje
 from components.core.errors import BadInput
 from components.core.export.policy import Policy
 from components.core.report.report import Confusion
-from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask
+from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
 from components.recipes.hvit.baselines import yardsticks
 from components.recipes.hvit.examples import ClassExamples
 from components.recipes.hvit.export import export_model
@@ -46,7 +46,6 @@ class HVitTask:
     monitor = "f1_macro"
     headline = "f1_macro"
     ranking = "probability_of_truth"
-    lower_is_better = frozenset({"nll", "ece"})
     lower_is_better = frozenset({"ece", "nll"})
     mixed = frozenset({"image"})
     indicators: Sequence[Indicator] = (
@@ -61,7 +60,7 @@ class HVitTask:
         self.labels = labels
         self.classes = classes_of(card)
         """Names of the classes, by number."""
-        self.statistics = statistics(self.classes)
+        self.statistics: Mapping[str, Statistic] = statistics(self.classes)
         self._weights = class_weights(config.objectives, self.classes, card)
 
     def build_model(self, seed: int) -> HVit:
