@@ -25,7 +25,6 @@ class Backbone(nn.Module):
         image_size: Side of the pictures, pixels.
         shape: What `forward_features` gives for one picture: [1, c, h, w], [1, h, w, c] or [1, n, c].
         channels_last: Is a four-dimensional output [1, h, w, c]?
-        order: Place among the tokens of each place of the grid, row by row; None where they are in this order.
         grad_checkpointing: Compute what is inside the layers again in the backward pass.
     """
 
@@ -42,14 +41,12 @@ class Backbone(nn.Module):
         image_size: int,
         shape: Sequence[int],
         channels_last: bool,
-        order: Sequence[int] | None = None,
         grad_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
-        self.order = None if order is None else list(order)
         below = [tuple(f"trunk.{prefix}" for prefix in layer.prefixes) for layer in layers]
         below[0] = ("mean", "std", *below[0])
         self.layers = [Layer(layer.name, prefixes, layer.steps) for layer, prefixes in zip(layers, below, strict=True)]
@@ -112,7 +109,6 @@ class Backbone(nn.Module):
     def _to_map(self, hidden: Tensor) -> Float[Tensor, "b c h w"]:
         if hidden.ndim == 3:
             hidden = hidden[:, self.prefix_tokens :]
-            hidden = hidden if self.order is None else hidden[:, self.order]
             return hidden.transpose(1, 2).reshape(len(hidden), self.width, self.side, self.side)
         return hidden.permute(0, 3, 1, 2) if self.channels_last else hidden
 

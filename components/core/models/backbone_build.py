@@ -45,7 +45,7 @@ def build(config: BackboneConfig, image_size: int, seed: int) -> Backbone:
         run, expected = _watch(trunk, picture, config.name)
     for head in heads:
         setattr(trunk, head, nn.Identity())
-    order = _order_of_tokens(trunk, picture, expected, config.name)
+    _require_rows(trunk, picture, expected, config.name)
     layers = _checked(trunk, find_layers(trunk, run, prefix_tokens(trunk)), picture, expected, config.name)
     trunk.train(training)
     cfg: dict[str, Any] = trunk.pretrained_cfg
@@ -57,7 +57,6 @@ def build(config: BackboneConfig, image_size: int, seed: int) -> Backbone:
         image_size=image_size,
         shape=expected.shape,
         channels_last=_is_channels_last(trunk, expected),
-        order=order,
         grad_checkpointing=config.grad_checkpointing,
     )
 
@@ -172,25 +171,19 @@ def _is_channels_last(trunk: nn.Module, output: Tensor) -> bool:
     return first == second
 
 
-def _order_of_tokens(trunk: Any, picture: Tensor, output: Tensor, name: str) -> list[int] | None:
-    """Place among the tokens of each place of the grid, row by row; None where they are in this order (or a map).
+def _require_rows(trunk: Any, picture: Tensor, output: Tensor, name: str) -> None:
+    """Refuse tokens that are not those of a grid, row by row, as timm's own map of the same picture tells.
 
     Raises:
-        BadInput: timm's own map of the same picture does not hold the same vectors.
+        BadInput: timm's map holds other vectors, or there is none.
     """
     if output.ndim != 3:
-        return None
+        return
     tokens, places = output[0, prefix_tokens(trunk) :], _places(trunk, picture)
-    if places is not None and places.shape == tokens.shape:
-        if _are_close(tokens, places):
-            return None
-        nearest = torch.cdist(places, tokens).argmin(dim=1)
-        if _are_close(tokens[nearest], places) and len(set(nearest.tolist())) == len(tokens):
-            order: list[int] = nearest.tolist()
-            return order
-    raise BadInput(
-        f"{name} gives tokens whose places in the picture are unknown", where=f"{WHERE}.name", remedy="take another"
-    )
+    if places is None or places.shape != tokens.shape or not _are_close(tokens, places):
+        raise BadInput(
+            f"{name} gives tokens whose places in the picture are unknown", where=f"{WHERE}.name", remedy="take another"
+        )
 
 
 def _places(trunk: Any, picture: Tensor) -> Tensor | None:
