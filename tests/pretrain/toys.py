@@ -35,9 +35,11 @@ class ToyDataset:
 class Net(nn.Module):
     """An encoder and a head that is not part of it."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm: bool) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.GELU(), nn.Flatten(), nn.Linear(8 * 16, width))
+        scaled = nn.BatchNorm2d(8) if norm else nn.Identity()
+        stem = nn.Conv2d(3, 8, 4, 4, bias=not norm)
+        self.trunk = nn.Sequential(stem, scaled, nn.GELU(), nn.Flatten(), nn.Linear(8 * 16, width))
         self.head = nn.Linear(width, CLASSES)
 
 
@@ -47,11 +49,13 @@ class ToyRecipeTask:
 
     Attributes:
         labelled: Do the train pictures have labels?
-        embed: Stands in for the trunk, where a test needs another encoder.
+        norm: Does its trunk hold a batch norm?
+        spoil: What becomes of the trunk's vectors, where a test needs other ones.
     """
 
     width: int = 8
     labelled: bool = True
+    norm: bool = False
     has_encoder: bool = True
     spoil: Callable[[Tensor], Tensor] | None = None
     built: list[int] = field(default_factory=list)
@@ -60,7 +64,7 @@ class ToyRecipeTask:
         self.built.append(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Net(self.width)
+            return Net(self.width, self.norm)
 
     def encoder(self, model: nn.Module) -> Encoder | None:
         if not self.has_encoder:
