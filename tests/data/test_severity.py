@@ -182,6 +182,16 @@ def test_each_step_changes_the_picture_and_no_other_steps_draws() -> None:
     assert (with_hole == without).all(axis=2).mean() > 0.9, "the same crop, with a hole"
 
 
+def test_what_happens_in_one_step_says_nothing_of_another() -> None:
+    left = np.zeros((32, 32, 3), dtype=np.uint8)
+    left[:, :16] = 200
+    severity = Severity(crop=1.0, proportions=1.0, flip_horizontal=0.5, blur=0.5, sigma=(0.05, 0.05))
+    seen = [severity.apply(left, 32, 0, (key,)) for key in range(400)]
+    flipped = [view[0, 31, 0] > 100 for view in seen]
+    blurred = [len(np.unique(view)) > 2 for view in seen]
+    assert abs(np.corrcoef(flipped, blurred)[0, 1]) < 0.2
+
+
 def test_the_hole_of_cutout_has_its_size_and_the_mean_colour() -> None:
     image = picture(80, 80)
     sides = []

@@ -111,7 +111,8 @@ def test_decayed_rates_are_shown_wherever_rates_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "epochs", "expected"), [(0, 0.0, 0), (7, 0.0, 7), (7, 0.5, 8), (0, 0.28, 4), (40, 2.0, 40), (0, 2.0, 32)]
+    ("steps", "epochs", "expected"),
+    [(0, 0.0, 0), (7, 0.0, 7), (7, 0.5, 8), (0, 0.28, 4), (0, 0.72, 12), (40, 2.0, 40), (0, 2.0, 32)],
 )
 def test_the_longer_warmup_holds(steps: int, epochs: float, expected: int) -> None:
     assert longer_warmup(steps, epochs, steps_per_epoch=16) == expected

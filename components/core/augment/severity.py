@@ -157,7 +157,6 @@ class Severity(Values):
             top, left = (max(0, round(middle * size - half)) for middle in (down, across))
             bottom, right = (min(size, round(middle * size + half)) for middle in (down, across))
             mean = np.rint(cv2.mean(view)[:3]).astype(np.uint8)
-            view = view.copy()
             view[top:bottom, left:right] = mean
         return view
 
