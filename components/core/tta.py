@@ -124,6 +124,11 @@ class Tta(Values):
         return merge(answers)
 
 
+def augmented(system: str) -> str:
+    """Name among results of a system whose answers were averaged over views."""
+    return f"{system} (tta)"
+
+
 def merge(answers: Sequence[Picture]) -> Answer:
     """Mean of the views' answers, already brought back; what a view does not show (NaN) is left out of it."""
     stacked = np.stack([np.asarray(answer, dtype=np.float32) for answer in answers])

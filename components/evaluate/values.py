@@ -3,12 +3,12 @@
 from pydantic import Field
 
 from components.core.config import Values
-from components.core.tta import Tta
+from components.core.tta import Tta, augmented
 
 PHASES = ("warmup", "partial_unfreeze", "end_to_end")
 """Systems that training makes, in its order; the last is what is shipped."""
 
-AUGMENTED = f"{PHASES[-1]} (tta)"
+AUGMENTED = augmented(PHASES[-1])
 """The system that is shipped, its answers averaged over views of each picture."""
 
 PROBES = ("linear probe (untrained encoder)", "linear probe (pretrained encoder)")

@@ -1,7 +1,7 @@
 """Whether the inputs of an export belong together: one dataset, one seed, one recipe, one model judged and shipped."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from components.core.checkpoint.model import require_trained_on
 from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
 from components.core.export.bundle import portable
+from components.core.tta import Tta, augmented
 from components.export.stage import Config, Inputs
 
 SHIPPED = "end_to_end"
@@ -40,21 +41,23 @@ def require_origin(artifact: ModelArtifact, dataset: Dataset, config: Config, in
         )
 
 
-def read_scores(file: Path, artifact: ModelArtifact) -> dict[str, Any]:
-    """The shipped system's estimates on the test split, from `evaluate`.
+def read_scores(file: Path, artifact: ModelArtifact, tta: Tta) -> dict[str, Any]:
+    """The shipped system's estimates on the test split, from `evaluate`: those of the views that are shipped.
 
     Raises:
-        BadInput: The file does not hold them, or they are another model's.
+        BadInput: The file does not hold them, they are another model's, or these views were never judged.
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         judged = found["models"][SHIPPED]
+        system = SHIPPED if tta.plain else _judged_with(found.get("views", {}), tta, file)
         scores = {
             "headline": found["headline"],
             "split": "test",
-            "views": ["identity"],
-            "metrics": found["systems"][SHIPPED],
-            "by_label": found["labels"][SHIPPED],
+            "system": system,
+            "views": list(tta.views),
+            "metrics": found["systems"][system],
+            "by_label": found["labels"][system],
         }
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(
@@ -69,6 +72,24 @@ def read_scores(file: Path, artifact: ModelArtifact) -> dict[str, Any]:
             remedy="evaluate this model again, or export the one that was judged",
         )
     return scores
+
+
+def _judged_with(views: Mapping[str, Sequence[str]], tta: Tta, file: Path) -> str:
+    """The system whose scores hold for an average over some views: their order does not matter.
+
+    Raises:
+        BadInput: It was not judged: the metadata would carry another system's scores.
+    """
+    name = augmented(SHIPPED)
+    judged = list(views.get(name, []))
+    if sorted(judged) == sorted(tta.views):
+        return name
+    told = f"with the views {', '.join(judged)}" if judged else "without test-time augmentation"
+    raise BadInput(
+        f"export.tta averages {', '.join(tta.views)}, but the model was judged {told}: its scores would be another's",
+        where=str(file),
+        remedy=f"evaluate again with evaluate.tta.views: [{', '.join(tta.views)}], or leave export.tta out",
+    )
 
 
 def _differing(key: str, configured: Any, trained: Any) -> list[str]:

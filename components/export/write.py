@@ -30,7 +30,7 @@ def write_bundle(config: Config, inputs: Inputs, folder: Path) -> None:
     artifact = ModelArtifact.load(inputs.weights)
     dataset = Dataset.open(inputs.dataset)
     require_origin(artifact, dataset, config, inputs)
-    scores = read_scores(inputs.evaluation, artifact)
+    scores = read_scores(inputs.evaluation, artifact, config.export.tta)
     task = config.recipe.build(dataset.card)
     model = task.build_model(config.seed)
     put_whole(model, artifact.weights, str(inputs.weights))

@@ -44,10 +44,16 @@ EVERY_BRANCH = {
 """Values of the model that make its graphs take every branch."""
 
 ESTIMATE = {"mean": 0.5, "sd": float("nan"), "low": 0.4, "high": 0.6, "n": 4}
+VIEWS = ["identity", "flip_horizontal"]
 EVALUATION = {
     "headline": "dice",
-    "systems": {"end_to_end": {"dice": ESTIMATE}, "warmup": {"dice": ESTIMATE}},
-    "labels": {"end_to_end": {"tissue": {"dice": ESTIMATE}}},
+    "systems": {
+        "end_to_end": {"dice": {**ESTIMATE, "mean": 0.25}},
+        "end_to_end (tta)": {"dice": ESTIMATE},
+        "warmup": {"dice": ESTIMATE},
+    },
+    "views": {"end_to_end": ["identity"], "end_to_end (tta)": VIEWS},
+    "labels": {name: {"tissue": {"dice": ESTIMATE}} for name in ("end_to_end", "end_to_end (tta)")},
     "differences": {},
 }
 

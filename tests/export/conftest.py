@@ -1,7 +1,7 @@
 """Two bundles that the tests of this folder read: exporting is what takes time."""
 
 import pytest
-from bundles import EVERY_BRANCH, Project, config, recipe
+from bundles import EVERY_BRANCH, VIEWS, Project, config, recipe
 
 from components.core.export.bundle import Bundle
 from components.core.stage import execute
@@ -18,7 +18,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def shipped(project: Project) -> Bundle:
     """The mean of both masks, two components, boxes and points, early injection, two views: every branch."""
     chosen = recipe(**EVERY_BRANCH)
-    values = config(chosen, tta={"views": ["identity", "flip_horizontal"]})
+    values = config(chosen, tta={"views": VIEWS})
     folder = project.folder / "shipped"
     assert execute(STAGE, values, project.train(chosen, "mean"), Outputs(folder))
     assert not execute(STAGE, values, project.train(chosen, "mean"), Outputs(folder)), "finished work is not repeated"

@@ -24,7 +24,7 @@ class Policy(Values):
     """What a recipe must know to write its graphs.
 
     Attributes:
-        tta: Views that the shipped predictor averages.
+        tta: Views that the shipped predictor averages; the evaluation must have judged the model with the same.
         opset: Version of the ONNX operators.
         parity: Tolerances between graphs and model.
     """
