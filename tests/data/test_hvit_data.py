@@ -322,3 +322,18 @@ def test_a_part_for_calibration_needs_every_class_too(tmp_path: Path) -> None:
 def test_settings_that_mean_nothing(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         HVitData.model_validate(values)
+
+
+def test_a_group_of_its_own_does_not_let_a_copy_of_what_is_held_out_in(tmp_path: Path) -> None:
+    rows = []
+    for row in range(24):
+        save(tmp_path / f"raw/{row:02d}.png", row)
+        save(tmp_path / f"raw/{row:02d}-free.png", row)
+        rows += [[f"{row:02d}.png", "ab"[row % 2], f"g{row}"], [f"{row:02d}-free.png", "", f"other{row}"]]
+    save(tmp_path / "raw/last.png", 99)
+    write_table(tmp_path / "raw", ["image", "label", "group"], *rows, ["last.png", "a", ""])
+    dataset = make(tmp_path / "made", tmp_path / "raw")
+    trained = {row.id for row in dataset.rows("train")}
+    assert [row.id for row in dataset.rows("unlabelled")] == [
+        f"{row:02d}-free" for row in range(24) if f"{row:02d}" in trained
+    ]

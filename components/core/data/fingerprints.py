@@ -7,8 +7,8 @@ grey ground, bright skin above dark depth) goes with the blur. Two are compared 
 eight orientations of the square.
 
 A difference hash (dHash) does not do: on flat ground its bits are noise, so that brightened copies of leaves differ
-in 27 to 63 of 256 bits, where pictures of different leaves start at 51; and a shift by 1 % of the width already
-loses more than half of the copies.
+in 27 to 88 of 256 bits, where pictures of different leaves start at 55; and a shift by 1 % of the width already
+loses more than half of the copies (docs/decisions/0007).
 """
 
 import cv2

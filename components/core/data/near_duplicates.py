@@ -20,8 +20,8 @@ from components.core.data.fingerprints import (
 )
 
 THRESHOLD = 0.8
-"""Correlation from which two pictures are one source. Copies changed in brightness, contrast or compression reach
-0.88 and more; among 143,380 pairs of different leaves, and 4,950 of breast ultrasound, none exceeded 0.69."""
+"""Correlation from which two pictures are one source. Copies changed in brightness, contrast or compression reached
+0.88 and more; of 143,380 pairs of different leaves none exceeded 0.70, of 4,948 of breast ultrasound none 0.48."""
 
 CANDIDATE = 0.7
 """Correlation of coarse fingerprints from which a pair is looked at closely: below, no pair reached `THRESHOLD`."""
