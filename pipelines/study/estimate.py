@@ -5,7 +5,7 @@ the seeds differ is told beside them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -14,10 +14,10 @@ import numpy as np
 from components.core.errors import BadInput
 from components.core.metrics.statistic import Judged, Statistic, judged, statistic_difference, summarise_statistics
 from components.core.metrics.summary import paired_difference, summarise
-from pipelines.study.cases import Cases
+from components.recipes.contract import CasePrediction
 
-BySeed: TypeAlias = Mapping[int, Cases]
-"""A system's cases by training seed."""
+BySeed: TypeAlias = Mapping[int, Sequence[CasePrediction]]
+"""A system's test cases by training seed."""
 
 
 class Estimator:
@@ -72,19 +72,19 @@ class Estimator:
             )
         return {**asdict(found), **_spread({s: self._value(ours[s]) - self._value(theirs[s]) for s in shared})}
 
-    def _value(self, cases: Cases) -> float:
+    def _value(self, cases: Sequence[CasePrediction]) -> float:
         """The metric under one seed; NaN where it is undefined."""
         if self._statistic is not None:
             (found,) = summarise_statistics(
                 {self.metric: self._statistic}, _judged({0: cases}), draws=0
             ).values()  # no interval: this is asked once per seed
             return math.nan if found.mean is None else found.mean
-        column = cases.numbers[self.metric]
-        return math.nan if np.isnan(column).all() else float(np.nanmean(column))
+        values = [case.scores[self.metric] for case in cases if not math.isnan(case.scores[self.metric])]
+        return float(np.mean(values)) if values else math.nan
 
     def _require(self, seeds: BySeed, where: str) -> None:
-        if self._statistic is None and any(self.metric not in cases.metrics for cases in seeds.values()):
-            known = [*self._known, *next(iter(seeds.values())).metrics]
+        if self._statistic is None and any(self.metric not in metrics_of(cases) for cases in seeds.values()):
+            known = [*self._known, *metrics_of(next(iter(seeds.values())))]
             raise BadInput(
                 f"the evaluation has no metric {self.metric!r}",
                 where=where,
@@ -92,14 +92,19 @@ class Estimator:
             )
 
 
+def metrics_of(cases: Sequence[CasePrediction]) -> list[str]:
+    """Scores that single cases have."""
+    return list(cases[0].scores) if cases else []
+
+
 def _judged(seeds: BySeed) -> Judged:
     """All seeds' cases together, told apart by their runs."""
-    pairs = [(seed, cases) for seed, cases in seeds.items()]
+    pairs = [(seed, case) for seed, cases in seeds.items() for case in cases]
     return judged(
-        ids=[name for _, cases in pairs for name in cases.ids],
-        groups=[group for _, cases in pairs for group in cases.groups],
-        evidence=[one for _, cases in pairs for one in cases.evidence()],
-        runs=[seed for seed, cases in pairs for _ in cases.ids],
+        ids=[case.id for _, case in pairs],
+        groups=[case.group for _, case in pairs],
+        evidence=[case.evidence for _, case in pairs],
+        runs=[seed for seed, _ in pairs],
     )
 
 
@@ -107,11 +112,10 @@ def _case_means(seeds: BySeed, metric: str) -> tuple[dict[str, float], dict[str,
     """Mean over the seeds by case, where it is defined in any of them; and each case's group."""
     collected: dict[str, list[float]] = {}
     groups: dict[str, str] = {}
-    for cases in seeds.values():
-        for name, group, value in zip(cases.ids, cases.groups, cases.numbers[metric], strict=True):
-            groups[name] = group
-            if not math.isnan(value):
-                collected.setdefault(name, []).append(float(value))
+    for case in (case for cases in seeds.values() for case in cases):
+        groups[case.id] = case.group
+        if not math.isnan(case.scores[metric]):
+            collected.setdefault(case.id, []).append(case.scores[metric])
     return {name: float(np.mean(values)) for name, values in collected.items()}, groups
 
 
@@ -123,7 +127,7 @@ def _spread(values: Mapping[int, float]) -> dict[str, Any]:
 
 
 def _require_same_cases(ours: BySeed, theirs: BySeed, where: str) -> None:
-    here, there = ({name for cases in one.values() for name in cases.ids} for one in (ours, theirs))
+    here, there = ({case.id for cases in one.values() for case in cases} for one in (ours, theirs))
     if not here & there:
         raise BadInput(
             "the two sides were judged on different cases, so that nothing can be paired",

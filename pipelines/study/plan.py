@@ -11,7 +11,7 @@ from components.cli.values import configure
 from components.core.config import canonical, merge
 from components.core.errors import BadInput
 from pipelines.local import Run, active
-from pipelines.study.values import WITHOUT, Study, require_known
+from pipelines.study.values import WITHOUT, Study
 
 log = logging.getLogger(__name__)
 
@@ -93,18 +93,41 @@ def _variants(study: Study, base: Run, workers: int) -> Iterator[tuple[str, Run]
 def _changed(values: Mapping[str, Any], overrides: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The values with keys taken out, then with others laid over them."""
     kept: dict[str, Any] = dict(values)
-    for dotted in overrides.get(WITHOUT, ()):
-        kept = _without(kept, dotted.split("."), f"{source}: {WITHOUT}: {dotted}")
+    stated = [dotted for dotted in overrides.get(WITHOUT, ()) if _has(values, dotted)]
+    unstated = [dotted for dotted in overrides.get(WITHOUT, ()) if dotted not in stated]
+    if unstated:
+        _require_default(unstated, values, source)
+    for dotted in stated:
+        kept = _without(kept, dotted.split("."))
     return merge(kept, {name: value for name, value in overrides.items() if name != WITHOUT})
 
 
-def _without(values: Mapping[str, Any], path: Sequence[str], where: str) -> dict[str, Any]:
+def _has(values: Any, dotted: str) -> bool:
+    for name in dotted.split("."):
+        if not isinstance(values, Mapping) or name not in values:
+            return False
+        values = values[name]
+    return True
+
+
+def _without(values: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
     name, *below = path
-    require_known(name, values, "key", where)
-    if not below:
-        return {key: value for key, value in values.items() if key != name}
-    inner = values[name]
-    return {**values, name: _without(inner if isinstance(inner, Mapping) else {}, below, where)}
+    kept = {key: value for key, value in values.items() if key != name}
+    return {**kept, name: _without(values[name], below)} if below else kept
+
+
+def _require_default(keys: Sequence[str], values: Mapping[str, Any], source: str) -> None:
+    """A key that no file states has its default already; one that does not exist is a mistake."""
+    every: dict[str, Any] = {}
+    for name in stages.NAMES:
+        every = merge(every, configure(stages.load(name), dict(values), source).model_dump(mode="json"))
+    for dotted in keys:
+        if not _has(every, dotted):
+            raise BadInput(
+                f"there is no key {dotted!r} to take out",
+                where=f"{source}: {WITHOUT}",
+                remedy="`thaw params RECIPE` prints every key",
+            )
 
 
 def _alike(values: Mapping[str, Any], workers: int) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
 from components.core.metrics.statistic import Statistic
 from components.core.metrics.summary import LEVEL
+from components.evaluate.cases import read_cases
+from components.recipes.contract import CasePrediction
 from pipelines.local import Run, output_in
-from pipelines.study.cases import Cases, read_cases
-from pipelines.study.estimate import BySeed, Estimator
+from pipelines.study.estimate import BySeed, Estimator, metrics_of
 from pipelines.study.plan import StudyRun
 from pipelines.study.values import EVALUATE, Measure, Study, require_known
 
@@ -39,7 +40,7 @@ class Findings:
     study: Study
     draws: int = DRAWS
     summaries: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
-    cases: dict[str, dict[int, dict[str, Cases]]] = field(default_factory=dict)
+    cases: dict[str, dict[int, Mapping[str, list[CasePrediction]]]] = field(default_factory=dict)
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
     first: dict[str, tuple[Run, Mapping[str, Any]]] = field(default_factory=dict)
     headline: str = ""
@@ -56,7 +57,7 @@ class Findings:
         if EVALUATE in found and one.until == EVALUATE:
             self.headline = found[EVALUATE]["metrics"]["headline"]
             folder = one.run.out / found[EVALUATE]["folder"]
-            self.cases.setdefault(one.variant, {})[one.seed] = read_cases(output_in(folder, "cases"))
+            self.cases.setdefault(one.variant, {})[one.seed] = read_cases(output_in(folder, "cases")).systems
             self.statistics = self.statistics or _statistics(one, summary)
         for measure in self.study.measures:
             if one.variant in (variant for variant, _ in measure.sides):
@@ -128,8 +129,8 @@ class Findings:
             if measure.is_evaluated:
                 where = f"measure {measure.name!r}"
                 require_known(system, self.cases[variant][one.seed], f"system of {variant}", where)
-                numbers = self.cases[variant][one.seed][system].metrics
-                require_known(self._metric(measure), [*self.statistics, *numbers], "metric", where)
+                scores = metrics_of(self.cases[variant][one.seed][system])
+                require_known(self._metric(measure), [*self.statistics, *scores], "metric", where)
             else:
                 self._number(measure, variant, one.seed)
 
@@ -145,7 +146,7 @@ def over_seeds(values: Mapping[int, float]) -> dict[str, Any]:
     return {"n": n, "undefined": 0, "mean": mean, "sd": spread, **ends, "seeds": seeds, "sd_seeds": spread}
 
 
-def _names(by_seed: Mapping[int, Mapping[str, Cases]]) -> list[str]:
+def _names(by_seed: Mapping[int, Mapping[str, object]]) -> list[str]:
     return list(dict.fromkeys(name for systems in by_seed.values() for name in systems))
 
 

@@ -24,6 +24,7 @@ class Sheet:
     Attributes:
         texts: How many leading columns are words; the rest are numbers.
         note: One line below it.
+        long: Columns that a terminal has no room for.
     """
 
     title: str
@@ -31,16 +32,20 @@ class Sheet:
     rows: Sequence[Sequence[str]]
     texts: int = 1
     note: str = ""
+    long: frozenset[str] = frozenset()
 
     def table(self) -> Table:
         """For a terminal."""
         table = Table(title=Text(self.title), title_justify="left", box=SIMPLE_HEAVY, pad_edge=False)
         table.caption, table.caption_justify = (Text(self.note) if self.note else None), "left"
-        for number, name in enumerate(self.columns):
+        shown = [number for number, name in enumerate(self.columns) if name not in self.long]
+        for number in shown:
+            heading = self.columns[number].replace("_", " ") if number else self.columns[number]  # so that it can wrap
             words = number < self.texts
-            table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+            whole = 1 if words else max((len(row[number]) for row in self.rows), default=1)  # intervals stay on a line
+            table.add_column(Text(heading), justify="left" if words else "right", overflow="fold", min_width=whole)
         for row in self.rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(row[number]) for number in shown))
         return table
 
     def markdown(self) -> str:
@@ -62,28 +67,28 @@ def sheets(results: Mapping[str, Any]) -> Iterator[Sheet]:
 def _measures(results: Mapping[str, Any]) -> Sheet:
     rows = []
     for name, found in results["measures"].items():
-        pair = f"{found['of']}\n- {found['against']}"
+        pair = f"{found['of']} minus {found['against']}"
         metric = found["metric"] if found["stage"] == "evaluate" else f"{found['metric']} of {found['stage']}"
         rows.append([name, pair, metric, *_estimate(found, signed=True)])
+    plain = all(row[2] == results["headline"] for row in rows)
     return Sheet(
-        f"{heading(results)}: differences",
+        f"{heading(results)}: differences{' in ' + results['headline'] if plain else ''}",
         ["question", "pair", "metric", "difference", INTERVAL, SPREAD, "n"],
         rows,
         texts=3,
         note="A difference is beyond chance, at the 5 % level, where its interval leaves 0 out.",
+        long=frozenset({"pair", "metric"} if plain else {"pair"}),
     )
 
 
 def _systems(results: Mapping[str, Any]) -> Sheet:
     """The last phase of every variant, and whatever a comparison asks about; all of them where there is none."""
-    asked = {
-        side.partition("/")[2] for found in results["measures"].values() for side in (found["of"], found["against"])
-    }
+    asked = {side for found in results["measures"].values() for side in (found["of"], found["against"])}
     rows = [
         [variant, name, *_estimate(systems[name])]
         for variant, systems in results["systems"].items()
         for name in in_order(systems)
-        if not asked or name == LAST_PHASE or name in asked
+        if not asked or name == LAST_PHASE or f"{variant}/{name}" in asked
     ]
     title = f"{heading(results)}: {results['headline']} on the test split"
     columns = ["variant", "system", results["headline"], INTERVAL, SPREAD, "n"]
@@ -129,5 +134,5 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell of a Markdown table is one line, and a bar would end it."""
-    return text.replace("\n", " ").replace("|", "\\|")
+    """A bar would end the cell."""
+    return text.replace("|", "\\|")

@@ -1,6 +1,7 @@
 """A study shares what is the same, goes on where it stopped, and tells differences with their intervals."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import pytest
 from study_toys import Toys, toy_run, toys  # noqa: F401  a fixture
 
 from components.core.errors import BadInput
+from components.evaluate.cases import CaseTable
 from pipelines.local import Run
+from pipelines.study import plan as plan_of_study
+from pipelines.study import results
 from pipelines.study.conduct import PICTURE, RESULTS, conduct
 from pipelines.study.picture import paint
 from pipelines.study.plan import StudyRun, plan
@@ -164,12 +168,15 @@ def test_checkpoints_in_a_store_are_kept_apart(toys: Toys, tmp_path: Path) -> No
     assert all(one and one.startswith("s3://bucket/study/") for one in stores)
 
 
-def test_keys_can_be_taken_out(toys: Toys, tmp_path: Path) -> None:  # noqa: F811
+def test_keys_can_be_taken_out(toys: Toys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     run = toy_run(tmp_path, warmup={"gain": 0.2, "extra": 1.0})
     taken = study(plain={}, less={"without": ["warmup.extra"], "warmup": {"gain": 0.3}})
     found = {one.variant: one.run.values["warmup"] for one in plan(taken, run, [0], 1)}
     assert found == {"plain": {"gain": 0.2, "extra": 1.0}, "less": {"gain": 0.3}}
-    with pytest.raises(BadInput, match="no key 'extar'"):
+    monkeypatch.setattr(plan_of_study.stages, "NAMES", tuple(toys.stages))
+    default = plan(study(less={"without": ["runtime.threads"]}), run, [0], 1)
+    assert default[0].run.values["warmup"] == run.values["warmup"], "what no file states has its default already"
+    with pytest.raises(BadInput, match=r"no key 'warmup\.extar'"):
         plan(study(less={"without": ["warmup.extar"]}), run, [0], 1)
 
 
@@ -210,7 +217,7 @@ def test_the_tables_read_the_same_in_markdown(toys: Toys, tmp_path: Path) -> Non
     differences, systems, costs = sheets(found)
     text = differences.markdown()
     assert (
-        "| does it help? | better/end_to_end - plain/end_to_end | dice | +0.300 | +0.300 to +0.300 | 0.000 | 5 |"
+        "| does it help? | better/end_to_end minus plain/end_to_end | dice | +0.300 | +0.300 to +0.300 | 0.000 | 5 |"
         in text
     )
     assert "synthetic data" in text, "nobody should take these for patients"
@@ -228,16 +235,14 @@ def test_the_picture_shows_what_is_there(toys: Toys, tmp_path: Path) -> None:  #
 
 
 def test_a_measure_needs_cases_in_common(toys: Toys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    from pipelines.study import results
-
     read = results.read_cases
 
-    def others(file: Path) -> Any:
+    def others(file: Path) -> CaseTable:
         found = read(file)
-        if found["end_to_end"].numbers["dice"][0] < 0.3:
-            for cases in found.values():
-                cases.ids[:] = [f"other {name}" for name in cases.ids]  # type: ignore[index]
-        return found
+        if found.systems["end_to_end"][0].scores["dice"] >= 0.3:
+            return found
+        other = {name: [replace(one, id=f"other {one.id}") for one in cases] for name, cases in found.systems.items()}
+        return CaseTable(other, found.columns)
 
     monkeypatch.setattr(results, "read_cases", others)
     with pytest.raises(BadInput, match="judged on different cases"):
