@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from components.core.augment.mixing import Mix
 from components.core.engine.cache import FeatureCache
 from components.core.engine.job import Result
-from components.core.engine.order import view_key, view_of
+from components.core.engine.mixing import Mixing
+from components.core.engine.order import Curriculum, view_key, view_of
 from components.core.engine.phase import Phase
 from components.core.engine.run import PhaseRun
+from components.core.engine.shares import Shares
 from components.core.engine.step import StepResult
 from components.core.engine.task import Batch, Features, Objective, ViewKey
+from components.core.engine.windows import Windows
 from components.core.errors import BadInput
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
@@ -209,3 +212,25 @@ def test_features_are_not_mixed_where_nothing_gives_any(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no features to mix") as caught:
         run(job(PictureTask(), tmp_path, everything))
     assert "where: pixels" in caught.value.remedy
+
+
+@pytest.mark.parametrize("phase", [PIXELS, FEATURES], ids=["pixels", "features"])
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_shares_of_several_processes_are_those_of_the_whole(phase: Phase, size: int) -> None:
+    """Each process loads its own samples and their partners, and mixes them as one process would."""
+    task = PictureTask()
+    examples = task.examples(None, "train")
+    curriculum = Curriculum(5, examples.sources, window=7, views=phase.views)
+    mixing = Mixing.of(phase.mix, task, 5)
+
+    def windows(rank: int, count: int) -> list[tuple[Batch, list[int]]]:
+        loaded = Windows(curriculum, Shares(rank, count), mixing).load(examples, 1, 0, frozenset({"x", "y"}), 0)
+        return [(batch, list(views)) for _, batch, views in loaded]
+
+    whole, parts = windows(0, 1), [windows(rank, size) for rank in range(size)]
+    assert len(whole) == 4
+    for number, (batch, views) in enumerate(whole):
+        shares = [part[number] for part in parts]
+        assert [view for _, views in shares for view in views] == views
+        for name, value in batch.items():
+            assert torch.equal(torch.cat([share[name] for share, _ in shares if len(share["row"])]), value), name
