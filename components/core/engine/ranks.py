@@ -52,6 +52,11 @@ class Head:
     shape: tuple[int, ...] = ()
     dtype: torch.dtype = torch.float32
 
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What all processes must agree on: of rows not how many."""
+        return self.kind, self.dtype, self.shape[1:] if self.kind == Kind.ROWS else self.shape
+
     def encode(self) -> Tensor:
         padded = (*self.shape, *[-1] * (DIMS - len(self.shape)))
         return torch.tensor([self.kind, self.size, DTYPES.index(self.dtype), *padded], dtype=torch.int64)
@@ -134,12 +139,8 @@ class Ranks:
             for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
                 tensor.detach().copy_(part.view_as(tensor))
 
-    def attend(self, device: torch.device) -> list[str]:
-        """Take part in whatever the others exchange, having nothing to add, up to their next texts.
-
-        Returns:
-            Those texts; this process's own is empty.
-        """
+    def attend(self, device: torch.device) -> None:
+        """Take part in whatever the others exchange, having nothing to add, until they `wait`."""
         while True:
             heads = self._meet(Head(Kind.IDLE))
             other = next(head for head in heads if head.kind != Kind.IDLE)
@@ -148,10 +149,8 @@ class Ranks:
             elif other.kind == Kind.SUM:
                 nothing = torch.zeros(other.shape, dtype=other.dtype, device=device)
                 self._call(lambda nothing=nothing: dist.all_reduce(nothing))  # type: ignore[misc]
-            elif other.kind == Kind.TEXT:
-                return [part.decode() for part in self._parts(b"", heads)]
             else:
-                raise RuntimeError(f"a process without samples cannot take part in {other.kind.name}")
+                return
 
     @contextmanager
     def failing_together(self) -> Iterator[None]:
@@ -190,10 +189,9 @@ class Ranks:
             self._over = True
             rank, text = next((rank, text) for rank, text in enumerate(self._failures(b"", heads)) if text)
             raise rebuild(text, rank)
-        kinds = {each.kind for each in heads} - {Kind.IDLE}
-        if len(kinds) > 1:
+        if len({each.meaning for each in heads if each.kind != Kind.IDLE}) > 1:
             self._over = True
-            raise RuntimeError(f"the processes are out of step: {[each.kind.name for each in heads]}")
+            raise RuntimeError(f"the processes are out of step: {heads}")
         return heads
 
     def _heads(self, head: Head) -> list[Head]:
