@@ -1,23 +1,28 @@
 """`thaw crossvalidate`: every fold with every seed, each a run of its own, and one table over all of them.
 
-A case is tested once per seed. Its score is the mean over the seeds, so that intervals resample patients and not
-repetitions; the spread between seeds is reported beside them.
+A case is tested once per seed. Its score is the mean over the seeds, and a metric of the whole split is computed of all
+folds' cases together, seed by seed, so that intervals resample patients and not repetitions; the spread between seeds
+is reported beside them.
 """
 
-import csv
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
+from components import stages
+from components.cli.values import configure
 from components.core.config import merge
-from components.core.metrics.summary import paired_difference, summarise
+from components.core.data.dataset import Dataset
+from components.core.metrics.statistic import Statistic
+from components.core.metrics.summary import DRAWS
+from components.evaluate.cases import read_cases
+from components.evaluate.values import AUGMENTED, PROBES
+from components.recipes.contract import CasePrediction
 from pipelines.local import Run, output, run_all
+from pipelines.study.estimate import Estimator
 from pipelines.table import in_order
 
 RESULTS = "crossvalidation.json"
@@ -26,19 +31,13 @@ PAIRS = (
     ("end_to_end", "warmup"),
     ("end_to_end", "partial_unfreeze"),
     ("end_to_end", "constant_mask"),
+    (AUGMENTED, "end_to_end"),
+    (PROBES[1], PROBES[0]),
 )
-"""Differences that are always reported: does each phase earn its time?"""
+"""Differences that are reported where both systems are there: does each phase earn its time?"""
 
-
-@dataclass(frozen=True)
-class Score:
-    """The headline metric of one case under one system and seed; NaN where undefined."""
-
-    system: str
-    seed: int
-    case: str
-    group: str
-    value: float
+Tests = dict[str, dict[int, list[CasePrediction]]]
+"""Test cases of all folds, by system and seed."""
 
 
 def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
@@ -52,16 +51,21 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
     Returns:
         What is written to `out/crossvalidation.json`.
     """
-    scores: list[Score] = []
+    tests: Tests = {}
+    statistics: Mapping[str, Statistic] = {}
     headline, synthetic = "", False
     for seed in seeds:
         for fold in range(folds):
             one = _one(run, folds, fold, seed)
             summary = run_all(one, until="evaluate")
             headline, synthetic = summary["stages"]["evaluate"]["metrics"]["headline"], summary["synthetic"]
-            scores += _read_scores(output(one, "evaluate", "cases"), seed, headline)
+            table = read_cases(output(one, "evaluate", "cases"))
+            for system, cases in table.systems.items():
+                tests.setdefault(system, {}).setdefault(seed, []).extend(cases)
+            if table.columns and not statistics:
+                statistics = _statistics(one)
     about = {"headline": headline, "synthetic": synthetic, "folds": folds, "seeds": list(seeds)}
-    results = {**about, **aggregate(scores)}
+    results = {**about, **aggregate(tests, headline, statistics)}
     file = run.out / RESULTS
     file.write_text(json.dumps(results, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     return results
@@ -77,15 +81,27 @@ def _one(run: Run, folds: int, fold: int, seed: int) -> Run:
     return replace(run, values=values, out=run.out / own)
 
 
-def aggregate(scores: Sequence[Score]) -> dict[str, Any]:
-    """Estimates by system, and paired differences over cases averaged over seeds."""
-    systems = list(dict.fromkeys(score.system for score in scores))
-    means = {name: _case_means(scores, name) for name in systems}
-    groups = {score.case: score.group for score in scores}
+def _statistics(run: Run) -> Mapping[str, Statistic]:
+    """The metrics of a whole split that the recipe knows, for the classes of its dataset."""
+    config: Any = configure(stages.load("evaluate"), dict(run.values), run.source)
+    card = Dataset.open(output(run, "prepare", "dataset")).card
+    found: Mapping[str, Statistic] = config.recipe.build(card).statistics
+    return found
+
+
+def aggregate(tests: Tests, headline: str, statistics: Mapping[str, Statistic]) -> dict[str, Any]:
+    """Estimates of the headline by system, and paired differences, over all folds and seeds.
+
+    Args:
+        headline: One of the statistics, or else a score.
+    """
+    estimator = Estimator(headline, statistics, DRAWS)
     return {
-        "systems": {name: {**_estimate(means[name], groups), "seeds": _by_seed(scores, name)} for name in systems},
+        "systems": {name: estimator.of(by_seed, name) for name, by_seed in tests.items()},
         "differences": {
-            f"{a} - {b}": _difference(means[a], means[b], groups) for a, b in PAIRS if a in means and b in means
+            f"{a} - {b}": estimator.difference(tests[a], tests[b], f"{a} - {b}")
+            for a, b in PAIRS
+            if a in tests and b in tests
         },
     }
 
@@ -101,44 +117,8 @@ def results_table(results: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right")
     rows = {name: results["systems"][name] for name in in_order(results["systems"])}
     for name, row in {**rows, **results["differences"]}.items():
-        spread = np.std(list(row["seeds"].values()), ddof=1) if len(row.get("seeds", {})) > 1 else math.nan
         interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
         mean = "undefined" if row["mean"] is None else f"{row['mean']:.3f}"
-        table.add_row(name, mean, interval, "" if math.isnan(spread) else f"{spread:.3f}", str(row["n"]))
+        spread = "" if row["sd_seeds"] is None else f"{row['sd_seeds']:.3f}"
+        table.add_row(name, mean, interval, spread, str(row["n"]))
     return table
-
-
-def _read_scores(file: Path, seed: int, headline: str) -> list[Score]:
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    return [
-        Score(row["system"], seed, row["id"], row["group"], float(row[headline]) if row[headline] else math.nan)
-        for row in rows
-    ]
-
-
-def _case_means(scores: Sequence[Score], system: str) -> dict[str, float]:
-    collected: dict[str, list[float]] = {}
-    for score in scores:
-        if score.system == system and not math.isnan(score.value):
-            collected.setdefault(score.case, []).append(score.value)
-    return {case: float(np.mean(values)) for case, values in collected.items()}
-
-
-def _by_seed(scores: Sequence[Score], system: str) -> dict[str, float]:
-    """Mean by seed; seeds for which it is defined nowhere are left out."""
-    chosen: dict[int, list[float]] = {}
-    for score in scores:
-        if score.system == system and not math.isnan(score.value):
-            chosen.setdefault(score.seed, []).append(score.value)
-    return {str(seed): float(np.mean(chosen[seed])) for seed in sorted(chosen)}
-
-
-def _estimate(means: Mapping[str, float], groups: Mapping[str, str]) -> dict[str, Any]:
-    return asdict(summarise(list(means.values()), [groups[case] for case in means]))
-
-
-def _difference(a: Mapping[str, float], b: Mapping[str, float], groups: Mapping[str, str]) -> dict[str, Any]:
-    shared = [case for case in a if case in b]
-    found = paired_difference([a[c] for c in shared], [b[c] for c in shared], [groups[c] for c in shared])
-    return asdict(found)

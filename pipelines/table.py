@@ -7,8 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-FIRST = ("untrained", "warmup", "partial_unfreeze", "end_to_end")
-"""Systems of the recipe itself, in the order of training; baselines follow."""
+from components.evaluate.values import AUGMENTED, PHASES, PROBES
+
+FIRST = ("untrained", *PHASES, AUGMENTED, *PROBES)
+"""Systems of the recipe itself, in the order of training, and what its encoder alone tells; baselines follow."""
 
 
 def print_results(summary: Mapping[str, Any], report: Path, bundle: Path, console: Console | None = None) -> None:
