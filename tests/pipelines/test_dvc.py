@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,11 +58,16 @@ STAGES = ["prepare", "pretrain", "warmup", "partial-unfreeze", "end-to-end", "ev
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh clone with the project's DVC files and params, and a `thaw` that only writes its outputs."""
+    """A fresh clone with the project's DVC files and params, and a `thaw` that only writes its outputs.
+
+    It has one recipe, for time's sake: the stages of all are the same lines.
+    """
     project = tmp_path / "clone"
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, project / name)
+    pipeline = project / "dvc.yaml"
+    pipeline.write_text(re.sub(r"recipes: \[.*]", "recipes: [freqmedclip]", pipeline.read_text()))
     subprocess.run(["git", "init", "-q", str(project)], check=True)
     (project / "components").mkdir()
     (project / "components" / "code.py").write_text("x = 1\n")
@@ -130,7 +136,7 @@ def test_metrics_and_plots_are_declared(clone: Path) -> None:
     ]
     drawn = _drawn()
     cases, classes = (f"work/freqmedclip/evaluate/{name}.csv" for name in ("cases", "classes"))
-    assert sorted(drawn) == ["dice by label of freqmedclip", "loss of freqmedclip", cases, classes]
+    assert set(drawn) >= {"dice by label of freqmedclip", "loss of freqmedclip", cases, classes}
     assert drawn[classes] == [], "a recipe that does not classify draws nothing, and disturbs nothing"
     (bars,) = drawn["dice by label of freqmedclip"]
     assert bars["content"]["data"]["values"] == [{"label": "lesion", "dice": 0.25, "rev": "workspace"}]
@@ -143,6 +149,13 @@ def test_metrics_and_plots_are_declared(clone: Path) -> None:
         ("rust", "rust"),
     ]
     assert matrix["content"]["spec"]["encoding"]["x"]["field"] == "actual"
+
+
+def test_every_recipe_has_its_stages(clone: Path) -> None:
+    recipes = sorted(file.stem for file in (ROOT / "pipelines" / "params").glob("*.yaml"))
+    shutil.copy(ROOT / "dvc.yaml", clone)
+    planned = _dvc("stage", "list", "--name-only").split()
+    assert sorted(planned) == sorted(f"{stage.replace('-', '_')}@{recipe}" for stage in STAGES for recipe in recipes)
 
 
 def test_the_shipped_configuration_holds_a_remote_and_no_secret() -> None:
