@@ -21,6 +21,9 @@ PRINTED = re.compile(r"\w+\.\w+ {3}")
 
 PATIENCE = 300.0
 
+OFF = {"pretrain"}
+"""Stages that this recipe switches off. DVC runs them all the same, and what follows must not tell."""
+
 
 def contents(path: Path) -> dict[str, bytes]:
     """Bytes by relative name of every file of a folder; a single file has no name of its own."""
@@ -95,7 +98,7 @@ def test_thaw_run_again_does_nothing(command_line: Place) -> None:
 
 def test_the_summary_says_what_ran(command_line: Place) -> None:
     summary = json.loads((command_line.folder / "out" / "summary.json").read_text())
-    assert sorted(summary["stages"]) == sorted(stages.NAMES)
+    assert sorted(summary["stages"]) == sorted(set(stages.NAMES) - OFF)
     assert (summary["recipe"], summary["size"], summary["synthetic"]) == (RECIPE, "tiny", True)
     assert all(stage["seconds"] > 0 for stage in summary["stages"].values())
 
@@ -144,6 +147,7 @@ def test_the_compiled_graph_makes_the_same(
 @pytest.mark.slow
 def test_every_door_makes_every_output(compiled: dict[tuple[str, str], Path], dvc: Place, command_line: Place) -> None:
     ports = {(name, port.name) for name in stages.NAMES for port in stages.load(name).output_ports()}
-    assert set(compiled) == ports
-    for root in (dvc.folder / "work" / RECIPE, command_line.folder / "out"):
-        assert [pair for pair in sorted(ports) if not stage_output(root, *pair).exists()] == []
+    on = {(name, port) for name, port in ports if name not in OFF}
+    assert set(compiled) == on
+    for root, expected in ((dvc.folder / "work" / RECIPE, ports), (command_line.folder / "out", on)):
+        assert [pair for pair in sorted(expected) if not stage_output(root, *pair).exists()] == []

@@ -41,7 +41,7 @@ def nt_xent(
         rows = torch.arange(start, start + count, device=first.device)
         itself = torch.cat([rows, rows + total])
         positive = torch.cat([rows + total, rows])
-        logits = (ours @ others.T) / temperature
-        logits = logits.scatter(1, itself[:, None], -torch.inf)
+        is_itself = torch.arange(2 * total, device=first.device) == itself[:, None]
+        logits = ((ours @ others.T) / temperature).masked_fill(is_itself, -torch.inf)
         losses = F.cross_entropy(logits, positive, reduction="none")
         return (losses[:count] + losses[count:]) / 2
