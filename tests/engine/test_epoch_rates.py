@@ -19,6 +19,7 @@ def test_rates_follow_the_schedule_part_by_part(tmp_path: Path) -> None:
             "rate/head": 0.05 * scale,
             "rate/block": 0.02 * scale,
         }
+        assert row["train/lr"] == row["rate/head"], "the greatest of them stands for all"
         assert row["train/loss"] == row["train/mse"], "rates are no part of the loss"
     assert history[-1]["rate/head"] < history[0]["rate/head"]
 

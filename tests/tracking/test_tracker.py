@@ -146,11 +146,13 @@ def test_tensorboard_curves_survive_a_resume(tmp_path: Path) -> None:
     with Tracker(runtime, LABELS) as tracker:
         tracker.resumed(1)
         tracker.step("warmup", 2, 8, {"seg": 2.0}, {}, 0.1, 0.0)
-        tracker.validation("warmup", 0, 2, {"dice": 0.5})
+        tracker.validation("warmup", 0, 2, {"val/f1_macro": 0.5, "train/lr": 1e-3})
+        tracker.validation("unet", 0, 2, {"val/dice": 0.25})
     events = EventAccumulator(str(tmp_path / "toy" / "warmup" / "seed-3-fold-1"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("warmup/loss/seg")] == [(1, 1.0), (2, 2.0)]
-    assert [event.value for event in events.Scalars("warmup/validation/dice")] == [0.5]
+    for name, value in {"val/f1_macro": 0.5, "train/lr": 1e-3, "unet/val/dice": 0.25}.items():
+        assert [event.value for event in events.Scalars(name)] == [pytest.approx(value)]
     paces = events.Scalars("warmup/time/samples_per_second")
     assert [(event.step, event.value) for event in paces] == [(2, pytest.approx(80.0))], "of this process's own steps"
     assert "warmup/loss/bad" not in events.Tags()["scalars"]

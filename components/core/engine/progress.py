@@ -9,6 +9,9 @@ from components.core.config import Values
 RATE = "rate/"
 """Prefix of a part's learning rate in a row of the history."""
 
+LR = "train/lr"
+"""The greatest of the parts' learning rates in a row of the history: that of the head, as a rule."""
+
 
 class Validation(Values):
     """One validation.
@@ -71,6 +74,7 @@ class Progress:
         """
         row = {f"train/{name}": value / self.samples for name, value in self.sums.items()}
         row["train/loss"] = math.fsum(row.values())
+        row[LR] = max(rates.values(), default=0.0)
         row["epoch"] = float(self.epoch)
         row.update({f"{RATE}{part}": rate for part, rate in rates.items()})
         if summary is not None:

@@ -27,11 +27,11 @@ class TensorBoard:
         self._purge_step = step + 1
 
     def scalars(self, prefix: str, values: Mapping[str, float], step: int) -> None:
-        """Write each value under `prefix/name`; values that are not finite are left out of the curve."""
+        """Write each value under `prefix/name`, or `name` without a prefix; what is not finite is left out."""
         writer = self._open()
         for name, value in values.items():
             if math.isfinite(value):
-                writer.add_scalar(f"{prefix}/{name}", value, step)
+                writer.add_scalar(f"{prefix}/{name}" if prefix else name, value, step)
 
     def close(self) -> None:
         """Flush and close. May be called twice."""

@@ -153,6 +153,8 @@ class Tracker:
     def validation(self, phase: str, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Report an epoch's end: metrics of the whole split after `step` steps, at the end of `epoch` (from 0).
 
+        TensorBoard has them under their own names, `train/loss`, `train/lr`, `val/f1_macro`; those of a phase beside
+        the stage's own (a yardstick in training) below the phase's.
         The pace of the epoch's steps goes to TensorBoard and the log; queries have it from `thaw_samples_total`.
         """
         self._validated = dict(metrics)
@@ -166,7 +168,7 @@ class Tracker:
                 {"kind": "validation", "phase": phase, "epoch": epoch, "step": step, "metrics": metrics}
             )
         if self._board is not None:
-            self._board.scalars(f"{phase}/validation", metrics, step)
+            self._board.scalars("" if phase == self._labels.stage else phase, metrics, step)
             self._board.scalars(f"{phase}/time", {"samples_per_second": pace}, step)
         log.info("%s: epoch %d, step %d, %.1f samples/s: %s", phase, epoch, step, pace, _listed(metrics))
         self.heartbeat()
