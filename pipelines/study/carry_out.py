@@ -17,7 +17,7 @@ from typing import Any
 
 from components.core.errors import BadInput, Temporary, ThawError
 from components.core.store import durable
-from pipelines.local import active, describe, finish_summary, read_summary, step_of
+from pipelines.local import SUMMARY, active, describe, finish_summary, read_summary, step_of
 from pipelines.study.plan import StudyRun
 from pipelines.study.shelf import read_cost, take
 
@@ -132,7 +132,7 @@ class _Workers:
             for future in sorted(done, key=lambda future: self._runs.index(pending[future])):
                 seconds = future.result()
                 self._clock.tell(pending[future], seconds)
-                self._finished(pending[future], read_summary(pending[future].run))
+                self._finished(pending[future], _written(pending[future]))
 
     def _one(self, one: StudyRun) -> float:
         began = time.monotonic()
@@ -165,6 +165,12 @@ class _Workers:
                 process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _written(one: StudyRun) -> dict[str, Any]:
+    """The summary that a worker left."""
+    summary: dict[str, Any] = json.loads((one.run.out / SUMMARY).read_text(encoding="utf-8"))
+    return summary
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

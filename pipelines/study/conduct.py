@@ -80,7 +80,7 @@ def write_results(findings: Findings, base: Run, seeds: Sequence[int]) -> dict[s
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     durable.replace(base.out / RESULTS, text.encode())
     durable.replace(base.out / PICTURE, paint(results))
-    histories = {variant: steps for variant, one in findings.first.items() if (steps := trainable_by_epoch(*one))}
+    histories = {variant: steps for variant, one in findings.examples().items() if (steps := trainable_by_epoch(*one))}
     if histories:
         durable.replace(base.out / TRAINABLE, paint_trainable(histories))
     return results

@@ -29,11 +29,13 @@ LAST_PHASE = "end_to_end"
 class Findings:
     """What the finished runs of a study have shown so far; fed run by run, each checked as it comes.
 
+    In which order they come changes nothing: results stand in the order of the study file and of the seeds.
+
     Attributes:
         summaries: By variant and seed.
         cases: By variant and seed: the test cases of every system.
         statistics: Metrics of a whole split that the recipe knows.
-        first: The first run of each variant that ended, with its summary.
+        runs: By variant and seed: where the summaries are of.
         headline: The metric that tables lead with; empty before the first evaluation.
     """
 
@@ -42,7 +44,7 @@ class Findings:
     summaries: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
     cases: dict[str, dict[int, Mapping[str, list[CasePrediction]]]] = field(default_factory=dict)
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
-    first: dict[str, tuple[Run, Mapping[str, Any]]] = field(default_factory=dict)
+    runs: dict[str, dict[int, Run]] = field(default_factory=dict)
     headline: str = ""
 
     def add(self, one: StudyRun, summary: Mapping[str, Any]) -> None:
@@ -52,7 +54,7 @@ class Findings:
             BadInput: A measure asks for a system or a number that the run does not have.
         """
         self.summaries.setdefault(one.variant, {})[one.seed] = summary
-        self.first.setdefault(one.variant, (one.run, summary))
+        self.runs.setdefault(one.variant, {})[one.seed] = one.run
         found = summary["stages"]
         if EVALUATE in found and one.until == EVALUATE:
             self.headline = found[EVALUATE]["metrics"]["headline"]
@@ -67,8 +69,9 @@ class Findings:
         """The headline of every system of every variant."""
         estimator = Estimator(self.headline, self.statistics, self.draws)
         return {
-            variant: {name: estimator.of(self._system(variant, name), variant) for name in _names(by_seed)}
-            for variant, by_seed in self.cases.items()
+            variant: {name: estimator.of(self._system(variant, name), variant) for name in _names(self.cases[variant])}
+            for variant in self.study.variants
+            if variant in self.cases
         }
 
     def measures(self) -> dict[str, dict[str, Any]]:
@@ -84,19 +87,29 @@ class Findings:
     def costs(self) -> dict[str, dict[str, Any]]:
         """Seconds (mean over seeds) and peak memory (greatest) of every stage of every variant."""
         costs: dict[str, dict[str, Any]] = {}
-        for variant, by_seed in self.summaries.items():
+        for variant in self.study.variants:
+            by_seed = dict(sorted(self.summaries.get(variant, {}).items()))
             done: dict[str, list[Mapping[str, Any]]] = {}
             for summary in by_seed.values():
                 for name, stage in summary["stages"].items():
                     done.setdefault(name, []).append(stage)
-            costs[variant] = {name: _cost(done[name]) for name in stages.NAMES if name in done}
+            if by_seed:
+                costs[variant] = {name: _cost(done[name]) for name in stages.NAMES if name in done}
         return costs
+
+    def examples(self) -> dict[str, tuple[Run, Mapping[str, Any]]]:
+        """One run of each variant with its summary, of the least seed."""
+        return {
+            variant: (self.runs[variant][min(self.runs[variant])], self.summaries[variant][min(self.runs[variant])])
+            for variant in self.study.variants
+            if variant in self.runs
+        }
 
     def _metric(self, measure: Measure) -> str:
         return measure.metric or self.headline
 
     def _system(self, variant: str, name: str) -> BySeed:
-        return {seed: systems[name] for seed, systems in self.cases[variant].items() if name in systems}
+        return {seed: systems[name] for seed, systems in sorted(self.cases[variant].items()) if name in systems}
 
     def _difference(self, measure: Measure) -> dict[str, Any]:
         (a, system), (b, other) = measure.sides
@@ -147,7 +160,7 @@ def over_seeds(values: Mapping[int, float]) -> dict[str, Any]:
 
 
 def _names(by_seed: Mapping[int, Mapping[str, object]]) -> list[str]:
-    return list(dict.fromkeys(name for systems in by_seed.values() for name in systems))
+    return list(dict.fromkeys(name for _, systems in sorted(by_seed.items()) for name in systems))
 
 
 def _statistics(one: StudyRun, summary: Mapping[str, Any]) -> Mapping[str, Statistic]:

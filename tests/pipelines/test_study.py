@@ -11,6 +11,7 @@ from study_toys import Toys, toy_run, toys  # noqa: F401  a fixture
 from components.core.errors import BadInput
 from components.evaluate.cases import CaseTable
 from pipelines.local import Run
+from pipelines.study import conduct as conducting
 from pipelines.study import plan as plan_of_study
 from pipelines.study import results
 from pipelines.study.conduct import PICTURE, RESULTS, conduct
@@ -137,6 +138,19 @@ def test_results_are_written_after_every_round_of_seeds(toys: Toys, tmp_path: Pa
     toys.before = look
     conduct(TWO, toy_run(tmp_path), [5, 6, 7], draws=DRAWS)
     assert [5] in seen and [5, 6] in seen
+
+
+def test_the_order_in_which_runs_end_changes_nothing(
+    toys: Toys,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = conduct(TWO, toy_run(tmp_path), [0, 1, 2], draws=DRAWS)
+    written = (tmp_path / RESULTS).read_bytes()
+    forward = conducting.plan
+    monkeypatch.setattr(conducting, "plan", lambda *given: forward(*given)[::-1])
+    assert conduct(TWO, toy_run(tmp_path), [0, 1, 2], draws=DRAWS) == first
+    assert (tmp_path / RESULTS).read_bytes() == written
 
 
 def test_a_restart_does_everything_once_again(toys: Toys, tmp_path: Path) -> None:  # noqa: F811
