@@ -20,13 +20,13 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def variables(rank: int, size: int, port: int) -> dict[str, str]:
-    """What torchrun sets for one process."""
+def variables(rank: int, size: int, port: int, machines: int = 1) -> dict[str, str]:
+    """What torchrun sets for one process; of several machines, each of which has the same number of them."""
     return {
         "RANK": str(rank),
         "WORLD_SIZE": str(size),
-        "LOCAL_RANK": str(rank),
-        "LOCAL_WORLD_SIZE": str(size),
+        "LOCAL_RANK": str(rank % (size // machines)),
+        "LOCAL_WORLD_SIZE": str(size // machines),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",

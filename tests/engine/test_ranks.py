@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from components.core.checkpoint.failures import failed
+from components.core.engine.device import Device
 from components.core.engine.gather import coupled, gather, own_rows
 from components.core.engine.order import step_seed
 from components.core.engine.peer_errors import PeerFailed, describe, rebuild
@@ -18,6 +19,7 @@ from components.core.engine.ranks import Ranks, here
 from components.core.engine.step import NonFinite
 from components.core.errors import BadInput
 from components.core.launch import NAMES, Place, alone, place
+from components.core.runtime import Runtime
 from components.core.store import open_store
 from components.core.store.errors import Conflict, TooLarge
 from tests.engine.launched import launched
@@ -175,3 +177,12 @@ def test_the_place_is_read_from_what_torchrun_sets(monkeypatch: pytest.MonkeyPat
         place()
     monkeypatch.delenv("LOCAL_RANK")
     assert place() == Place(), "a pod that merely knows its rank was not launched by torchrun"
+
+
+def test_more_processes_than_cuda_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in zip(NAMES, ("0", "2", "0", "2"), strict=True):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadInput, match="2 processes were launched on this machine for 1 CUDA devices"):
+        Device(Runtime())

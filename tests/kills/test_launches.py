@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,6 +77,23 @@ def test_the_first_process_alone_tells_and_writes(whole: Phases, forks: ForkServ
     assert "nothing to do" not in second.log and "epoch" not in second.log
     left = [path.name for phase in PHASES for path in (whole.folder / phase).glob("*")]
     assert not [name for name in left if name.endswith((".lock", ".unfinished"))]
+
+
+def test_machines_need_no_common_folder(forks: ForkServer, whole: Phases, dataset: Path, tmp_path: Path) -> None:
+    """Each has the inputs; the first one alone has the outputs and the checkpoints, from which both go on."""
+    there = Path(shutil.copytree(dataset, tmp_path / "there" / "dataset"))
+    runs = [Phases(dataset, tmp_path / "here"), Phases(there, tmp_path / "there" / "run")]
+
+    def start() -> list[Forked]:
+        port = free_port()
+        return [
+            forks.start([run.command("warmup")], variables(rank, 2, port, machines=2)) for rank, run in enumerate(runs)
+        ]
+
+    kill_when(start(), runs[0].checkpoints("warmup"), 1)
+    assert ended(start()) == [0, 0]
+    assert digest_path(runs[0].model("warmup")) == digest_path(whole.model("warmup"))
+    assert not runs[1].model("warmup").parent.exists()
 
 
 def test_kill_nine_of_both_changes_no_bit(forks: ForkServer, whole: Phases, dataset: Path, tmp_path: Path) -> None:

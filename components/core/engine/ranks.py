@@ -24,7 +24,8 @@ from components.core.launch import place
 PATIENCE = timedelta(days=7)
 """How long a process waits for another one that is alive: the first one may fill a cache or prepare data for hours."""
 
-DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.bool)
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+DTYPES = (*FLOATS, torch.int64, torch.int32, torch.uint8, torch.bool)
 DIMS = 6
 BUCKET = 32 * 2**20
 """Elements that are summed over the processes at a time."""
