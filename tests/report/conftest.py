@@ -1,13 +1,18 @@
-"""A report with everything in it, and hostile names."""
+"""Reports with everything in them, hostile names, and a browser to read them in."""
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from visits import QUIET
 
-from components.core.metrics.summary import by_label, summarise_scores
-from components.core.report.report import Confusion, Curve, Previous, Report, SystemSummary, compare
+from components.core.metrics.summary import Estimate, by_label, summarise_scores
+from components.core.report.reliability import reliability
+from components.core.report.report import Confusion, Curve, Mistake, Previous, Report, SystemSummary, compare
 
 HOSTILE = '<img src="http://example.invalid/x.png" onerror="document.title=1">&\'$x$'
 NAN = float("nan")
@@ -86,3 +91,64 @@ def report() -> Report:
         lower_is_better=frozenset({"false_positive_area"}),
         max_panels=8,
     )
+
+
+def tall(seed: int) -> NDArray[np.uint8]:
+    """A picture with something written below it: higher than wide."""
+    return np.random.Generator(np.random.Philox(seed)).integers(0, 256, (90, 60, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Report:
+    """Three classes, one of them with a hostile name, one without mistakes, one never predicted."""
+    names = ["healthy", HOSTILE, "scab"]
+    truth = np.arange(12) % 3
+    taken = np.asarray([0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 0])
+    sure = np.linspace(0.4, 0.95, 12)
+    probability = np.repeat((1 - sure)[:, None] / 2, 3, axis=1)
+    probability[np.arange(12), taken] = sure
+    cases = [
+        Judged(
+            f"leaf {n}",
+            names[truth[n]],
+            {"accuracy": float(truth[n] == taken[n]), "probability_of_truth": float(probability[n, truth[n]])},
+            {"prediction": tall(n), "relevance": tall(100 + n)} if truth[n] != taken[n] and n != 11 else {},
+        )
+        for n in range(12)
+    ]
+    worst = sorted((n for n in range(12) if truth[n] != taken[n]), key=lambda n: probability[n, truth[n]])
+    counts = [[int(((truth == a) & (taken == b)).sum()) for b in range(3)] for a in range(3)]
+    known = Estimate(12, 0, 0.5, None, 0.25, 0.75, lost_draws=7)
+    unknown = Estimate(0, 12, None, None, None, None)
+    by_class = {name: {"precision": known, "recall": known} for name in names[:2]}
+    by_class["scab"] = {"precision": unknown, "recall": known}
+    flat = {f"{measure}:{name}": one for name, row in by_class.items() for measure, one in row.items()}
+    return Report(
+        title="hvit, size demo: evaluation",
+        facts={"recipe": "hvit"},
+        headline="f1_macro",
+        ranking="probability_of_truth",
+        systems=[SystemSummary("end_to_end", {"f1_macro": known, "ece": known, **flat}, "phases")],
+        cases=cases,
+        by_class=by_class,
+        confusion=Confusion(names, counts),
+        mistakes={
+            name: [Mistake(f"leaf {n}", names[taken[n]]) for n in worst if truth[n] == number]
+            for number, name in enumerate(names)
+        },
+        reliability=reliability({"truth": truth.astype(np.float64), "probability": probability}),
+        lower_is_better=frozenset({"ece"}),
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium; tests that ask for it are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield opened
+        opened.close()
