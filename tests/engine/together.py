@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from components.core.augment.mixing import Mix
 from components.core.engine.gather import gather, own_rows
@@ -39,6 +39,9 @@ PHASE = Phase(
     views=2,
 )
 
+RARE = {"every_steps": 0}
+"""Checkpoints at the ends of epochs alone."""
+
 SECONDS = int(epoch_order(5, 0, 23)[22])
 """A sample that the second of two processes trains on, at the end of the first epoch of 23."""
 
@@ -57,6 +60,12 @@ class Still(ToyTask):
         if self.norm:  # a bias before a batch norm has no gradient but rounding, which Adam would scale up
             model.block[0].register_parameter("bias", None)
         return model
+
+    def summarise(self, measured: dict[str, Tensor]) -> dict[str, float]:
+        """Tells rows that are missing, doubled or out of order."""
+        error = measured["error"].double()
+        places = float((error * torch.arange(len(error))).sum())
+        return {**super().summarise(measured), "rows": float(len(error)), "places": places}
 
 
 class Coupled(Still):
@@ -160,13 +169,23 @@ FAILING: dict[str, Callable[[Path], Result]] = {
     "unreadable": lambda folder: run(job(Unreadable(), folder, PHASE)),
     "too large": lambda folder: run(job(ScarceCoupled(23), folder, PHASE.model_copy(update={"batch_size": 8}))),
     "other values": _other_values,
-    "stopped": lambda folder: run(job(asked_to_stop(), folder, PHASE)),
+    "stopped": lambda folder: run(job(asked_to_stop(), folder, PHASE, checkpoints=RARE)),
 }
 """What ends all processes, whichever of them it happens to."""
 
+
+def _goes_on(folder: Path) -> Result:
+    """The step in which one process was asked to stop was saved: it is not done again."""
+    task, calls = Still(), []
+    task.on_objective = lambda: calls.append(1)
+    result = run(job(task, folder, PHASE, checkpoints=RARE))
+    assert len(calls) == result.steps - 4, calls
+    return result
+
+
 RESUMED: dict[str, Callable[[Path], Result]] = {
     "dropout": lambda folder: run(job(ToyTask(norm=False), folder, PHASE)),
-    "stopped": lambda folder: run(job(Still(), folder, PHASE)),
+    "stopped": _goes_on,
 }
 """What goes on after `FAILING` in the same folder, or stands alone."""
 
