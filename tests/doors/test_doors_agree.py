@@ -49,6 +49,7 @@ COMPARED = [
     *((stage, port) for stage in ("warmup", "partial_unfreeze", "end_to_end") for port in ("model", "metrics")),
     ("evaluate", "metrics"),
     ("evaluate", "cases"),
+    ("evaluate", "classes"),
 ]
 
 
