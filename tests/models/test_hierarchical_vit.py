@@ -148,4 +148,5 @@ def test_other_numbers_of_levels() -> None:
 
 
 def test_the_variants_are_what_the_module_registers() -> None:
-    assert set(hierarchical_vit_variants.default_cfgs) == {"hvit_tiny", "hvit_small", "hvit_base"}
+    names = ("micro", "nano", "tiny", "small", "base")
+    assert set(hierarchical_vit_variants.default_cfgs) == {f"hvit_{name}" for name in names}

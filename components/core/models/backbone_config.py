@@ -26,7 +26,7 @@ RESERVED = {
 
 
 class BackboneConfig(Values):
-    """Any model of timm, HierarchicalViT (`hvit_tiny`, `hvit_small`, `hvit_base`) included, without its classifier.
+    """Any model of timm, HierarchicalViT (`hvit_micro` to `hvit_base`) included, without its classifier.
 
     Attributes:
         name: Name in timm's registry; with its tag (`resnet50.a1_in1k`) where `pretrained` should take other weights

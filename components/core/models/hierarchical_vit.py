@@ -1,6 +1,6 @@
 """HierarchicalViT: four levels of vision transformer blocks that attend globally, merged 2x2 in between.
 
-`hierarchical_vit_variants` makes it known to timm's registry as `hvit_tiny`, `hvit_small` and `hvit_base`.
+`hierarchical_vit_variants` makes it known to timm's registry, as `hvit_small` and in other sizes.
 
 One learnt position embedding is added to the patch tokens, for the grid of the first level: the levels below see merged
 tokens, which carry it. It is resampled (bicubic) when weights are loaded into a model of another image size and by

@@ -19,7 +19,13 @@ DEFAULT = {
     "classifier": "head.fc",
     "notes": ("forward_features gives NHWC",),
 }
-default_cfgs = generate_default_cfgs({name: dict(DEFAULT) for name in ("hvit_tiny", "hvit_small", "hvit_base")})
+LITTLE = {**DEFAULT, "input_size": (3, 64, 64)}
+default_cfgs = generate_default_cfgs(
+    {
+        **{name: dict(LITTLE) for name in ("hvit_micro", "hvit_nano")},
+        **{name: dict(DEFAULT) for name in ("hvit_tiny", "hvit_small", "hvit_base")},
+    }
+)
 
 
 def _create(variant: str, pretrained: bool, defaults: dict[str, Any], arguments: dict[str, Any]) -> Any:
@@ -32,6 +38,20 @@ def _create(variant: str, pretrained: bool, defaults: dict[str, Any], arguments:
         feature_cfg=features,
         **{**defaults, **arguments},
     )
+
+
+@register_model
+def hvit_micro(pretrained: bool = False, **kwargs: Any) -> Any:
+    """For tests: patches of 4 and one block on each level, for pictures of 32 px and more."""
+    sizes = {"patch_size": 4, "dims": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "heads": (1, 1, 2, 2)}
+    return _create("hvit_micro", pretrained, sizes, kwargs)
+
+
+@register_model
+def hvit_nano(pretrained: bool = False, **kwargs: Any) -> Any:
+    """For pictures of about 64 px without a GPU: patches of 4, a third of small's width."""
+    sizes = {"patch_size": 4, "dims": (32, 64, 128, 192), "depths": (1, 1, 2, 1), "heads": (1, 2, 4, 6)}
+    return _create("hvit_nano", pretrained, sizes, kwargs)
 
 
 @register_model
