@@ -177,3 +177,26 @@ def test_two_thousand_draws_of_a_hundred_cases_take_a_second_at_most() -> None:
     began = time.process_time()
     summarise_statistics({"accuracy": accuracy}, cases, draws=2000)
     assert time.process_time() - began < 1
+
+
+def test_labels_that_are_unknown_in_part_leave_no_case_out() -> None:
+    truth = [[1.0, np.nan], [0.0, 1.0], [np.nan, np.nan], [np.nan, 0.0]]
+    evidence = [{"truth": np.asarray(one), "probability": np.full(2, 0.5)} for one in truth]
+    ids = ["a", "b", "c", "d"]
+    found = judged(ids, ids, evidence)
+    assert (found.ids, found.undefined) == (["a", "b", "d"], 1)
+    unsure = judged(ids[:2], ids[:2], [{**evidence[0], "probability": np.asarray([0.5, np.nan])}, evidence[1]])
+    assert (unsure.ids, unsure.undefined) == (["b"], 1), "an answer has no unknown part"
+
+
+def test_statistics_of_a_draw_see_one_mapping() -> None:
+    seen: list[Arrays] = []
+
+    def once(evidence: Arrays) -> float:
+        if not seen or seen[-1] is not evidence:
+            seen.append(evidence)
+        return average(evidence)
+
+    three = {"a": once, "b": once, "c": once}
+    found = summarise_statistics(three, values(np.arange(6.0)), draws=40)
+    assert len(seen) == 1 + 40 and found["a"] == found["b"] == found["c"]

@@ -6,7 +6,7 @@ case, statistics and means rest on the same draws.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +18,11 @@ Arrays: TypeAlias = Mapping[str, NDArray[np.float64]]
 """Evidence by name, stacked: first dimension the case."""
 
 Statistic: TypeAlias = Callable[[Arrays], float]
-"""Stacked evidence to a number, NaN where it is undefined. Called once per draw."""
+"""Stacked evidence to a number, NaN where it is undefined. Called once per draw; all statistics of a draw are given the
+very same mapping, so that what several of them need can be computed once."""
+
+TRUTH = "truth"
+"""Name of the evidence that may be unknown in part: NaN among the labels of a case."""
 
 ENOUGH = 0.5
 """Least share of draws in which a statistic must be defined for its interval to say anything."""
@@ -70,7 +74,9 @@ def judged(
     evidence: Sequence[Arrays],
     runs: Sequence[int] | None = None,
 ) -> Judged:
-    """Stack the evidence of cases; a case without any (or with a part of it NaN) is undefined.
+    """Stack the evidence of cases; a case without any, or with a part of it NaN, is undefined.
+
+    Of several labels some may be unknown: a case is undefined by its `truth` only where all of that is NaN.
 
     Args:
         ids: One per case.
@@ -84,9 +90,7 @@ def judged(
     runs = [0] * len(ids) if runs is None else runs
     if not len(ids) == len(groups) == len(evidence) == len(runs):
         raise ValueError(f"{len(ids)} cases, {len(groups)} groups, {len(evidence)} of evidence, {len(runs)} runs")
-    known = [
-        row for row, one in enumerate(evidence) if one and not any(np.isnan(value).any() for value in one.values())
-    ]
+    known = [row for row, one in enumerate(evidence) if _is_defined(one)]
     names = list(evidence[known[0]]) if known else []
     if any(set(evidence[row]) != set(names) for row in known):
         raise ValueError("cases differ in the names of their evidence")
@@ -99,6 +103,11 @@ def judged(
     )
 
 
+def _is_defined(evidence: Arrays) -> bool:
+    lacking = [np.isnan(value).all() if name == TRUTH else np.isnan(value).any() for name, value in evidence.items()]
+    return bool(lacking) and not any(lacking)
+
+
 def summarise_statistics(
     statistics: Mapping[str, Statistic], cases: Judged, seed: int = 0, draws: int = DRAWS
 ) -> dict[str, Estimate]:
@@ -106,8 +115,8 @@ def summarise_statistics(
 
     `mean` is the statistic itself (its mean over the runs) and `sd` is None: a statistic has no spread over cases.
     """
-    measures = [partial(_value, statistic, cases) for statistic in statistics.values()]
-    found = _bootstrap(measures, cases, seed, draws)
+    chosen = list(statistics.values())
+    found = _bootstrap(lambda rows: _values(chosen, cases, rows), cases, seed, draws)
     return dict(zip(statistics, found, strict=True))
 
 
@@ -125,39 +134,41 @@ def statistic_difference(
     mine = cases.keep([ours[key] for key in shared])
     other = reference.keep([theirs[key] for key in shared])
 
-    def difference(rows: list[NDArray[np.int64]]) -> float:
-        return _value(statistic, mine, rows) - _value(statistic, other, rows)
+    def difference(rows: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+        return _values([statistic], mine, rows) - _values([statistic], other, rows)
 
-    (found,) = _bootstrap([difference], mine, seed, draws)
+    (found,) = _bootstrap(difference, mine, seed, draws)
     undefined = missing + max(cases.undefined, reference.undefined)
     return Estimate(found.n, undefined + found.undefined, found.mean, None, found.low, found.high, found.lost_draws)
 
 
-Measure: TypeAlias = Callable[[list[NDArray[np.int64]]], float]
-"""Rows of each run to a number."""
+Measure: TypeAlias = Callable[[list[NDArray[np.int64]]], NDArray[np.float64]]
+"""Rows of each run to numbers, always as many."""
 
 
 def _keys(cases: Judged) -> list[tuple[int, str]]:
     return list(zip((int(run) for run in cases.runs), cases.ids, strict=True))
 
 
-def _value(statistic: Statistic, cases: Judged, rows_by_run: list[NDArray[np.int64]]) -> float:
-    """Mean over the runs; NaN where it is undefined in one of them, as it is without rows."""
+def _values(
+    statistics: Sequence[Statistic], cases: Judged, rows_by_run: list[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Mean of each statistic over the runs; NaN where it is undefined in one of them, as it is without rows."""
     if not rows_by_run or any(not len(rows) for rows in rows_by_run):
-        return float("nan")
-    values = [statistic({name: value[rows] for name, value in cases.arrays.items()}) for rows in rows_by_run]
-    return float(np.mean(values))
+        return np.full(len(statistics), np.nan)
+    found = []
+    for rows in rows_by_run:
+        evidence = {name: value[rows] for name, value in cases.arrays.items()}
+        found.append([statistic(evidence) for statistic in statistics])
+    return np.asarray(np.mean(np.asarray(found, dtype=np.float64), axis=0))
 
 
-def _bootstrap(measures: Sequence[Measure], cases: Judged, seed: int, draws: int) -> list[Estimate]:
-    whole = [measure(cases.rows_by_run) for measure in measures]
-    columns: list[list[float]] = [[] for _ in measures]
-    groups = len(set(cases.groups))
-    if groups > 1:
-        for rows in _draws(cases, seed, draws):
-            for column, measure in zip(columns, measures, strict=True):
-                column.append(measure(rows))
-    return [_estimate(value, column, cases) for value, column in zip(whole, columns, strict=True)]
+def _bootstrap(measure: Measure, cases: Judged, seed: int, draws: int) -> list[Estimate]:
+    whole = measure(cases.rows_by_run)
+    several = len(set(cases.groups)) > 1
+    drawn = [measure(rows) for rows in _draws(cases, seed, draws)] if several else []
+    columns = np.asarray(drawn, dtype=np.float64).reshape(len(drawn), len(whole)).T
+    return [_estimate(float(value), column, cases) for value, column in zip(whole, columns, strict=True)]
 
 
 def _draws(cases: Judged, seed: int, draws: int) -> Iterator[list[NDArray[np.int64]]]:
@@ -170,10 +181,9 @@ def _draws(cases: Judged, seed: int, draws: int) -> Iterator[list[NDArray[np.int
         yield [np.repeat(rows, times[rows]) for rows in cases.rows_by_run]
 
 
-def _estimate(value: float, drawn: Sequence[float], cases: Judged) -> Estimate:
+def _estimate(value: float, found: NDArray[np.float64], cases: Judged) -> Estimate:
     if np.isnan(value):
         return Estimate(0, cases.cases + cases.undefined, None, None, None, None)
-    found = np.asarray(drawn, dtype=np.float64)
     defined = found[~np.isnan(found)]
     lost = len(found) - len(defined)
     low: float | None = None
