@@ -64,6 +64,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
             recipe=config.recipe.name,
             workers=config.runtime.workers,
             progress=config.runtime.progress,
+            restart=config.runtime.restart,
         )
         card = read_card(outputs.dataset)
         tracker.quarantined(len(card.quarantine))

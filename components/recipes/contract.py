@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.data.case import Decoded
 from components.core.engine.task import Batch, Examples, Features, Task
 
 if TYPE_CHECKING:
@@ -37,23 +38,31 @@ class RawCase:
         id: Unique, readable, stable.
         sources: The files it is made of; they enter the card's digests.
         stratum: Label that splits keep in proportion (a class name, for example).
-        load: Decodes the case: arrays by name (`image` uint8 [h, w, 3], `mask` uint8 [h, w], ...).
+        load: Decodes the case: arrays by name (`image` uint8 [h, w, 3], `mask` uint8 [h, w], ...), or `Decoded`, where
+            decoding tells more: columns of the index, and what the card lists of a volume.
             Raises `components.core.data.quarantine.Unreadable` for a file that cannot be used.
         group: Patient or source; cases of one group never cross a split. None asks `prepare` to infer it.
         attributes: Columns of the dataset's index (caption, prompt, spacing_mm, ...).
         near_duplicate_of: Array name in which `prepare` may look for near-duplicates.
         labelled: False for a picture that nobody labelled: no stratum, no part in the ratios, and only `pretrain`
             sees it (split `unlabelled`).
+        labels: For recipes with several labels per case: value in [0, 1] by name, NaN where unknown; the same names in
+            the same order in all cases. They become the array `labels` and the card's label names, and take the
+            stratum's place when cases are divided.
+        resume_key: Where decoding is costly: everything beside settings and files that `load` depends on (a row of a
+            table), as text. What was decoded is then kept until the dataset is finished; None keeps nothing.
     """
 
     id: str
     sources: tuple[Path, ...]
     stratum: str
-    load: Callable[[], Arrays]
+    load: Callable[[], Arrays | Decoded]
     group: str | None = None
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
     near_duplicate_of: str = "image"
     labelled: bool = True
+    labels: Mapping[str, float] | None = None
+    resume_key: str | None = None
 
 
 @runtime_checkable

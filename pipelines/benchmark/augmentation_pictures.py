@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.data.case import Decoded
 from components.core.data.quarantine import Unreadable
 from components.core.errors import BadInput
 from components.recipes.contract import DataSource, RawCase
@@ -35,7 +36,7 @@ def load_pictures(data: DataSource, raw: Path | None, count: int, folder: Path) 
 
 def _picture(case: RawCase) -> NDArray[np.uint8] | None:
     try:
-        image = case.load()["image"]
+        image = Decoded.of(case.load()).arrays["image"]
     except Unreadable:
         return None
     return np.ascontiguousarray(image, dtype=np.uint8)

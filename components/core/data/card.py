@@ -14,6 +14,8 @@ from components.core.errors import BadInput
 SCHEMA_VERSION = 2
 CARD = "card.json"
 INFERRED = "groups inferred, leakage between patients not excluded"
+STRATA = "strata"
+EVERY_LABEL = "positives and negatives of every label, groups with the rarest first"
 
 
 class Sources(Values):
@@ -92,6 +94,50 @@ class Groups(Values):
     clusters: Clusters | None
 
 
+class VolumeFacts(Values):
+    """What decoding tells of a volume.
+
+    Attributes:
+        shape: Slices, rows, columns.
+        spacing_mm: Between them.
+        hu_min: Lowest value of all its voxels, Hounsfield units (below -1500: padding outside of the field of view).
+        hu_max: Highest.
+        slices: How many were taken.
+        places: Where along z, in slices of the volume from the feet.
+        rescaling: What made its stored values Hounsfield units.
+        lungs: Whether the z-range of the lungs was found; None where nobody looked.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    hu_min: float
+    hu_max: float
+    slices: int
+    places: list[float]
+    rescaling: str
+    lungs: bool | None
+
+
+class Volume(VolumeFacts):
+    """A volume of the dataset.
+
+    Attributes:
+        id: Id of its case.
+        sha256: Of its file; of several files (a DICOM series) the index's `source_sha256`, over all of them.
+    """
+
+    id: str
+    sha256: str
+
+
+class LabelCount(Values):
+    """Cases of one split by what they say of one label (soft labels by their half)."""
+
+    positive: int
+    negative: int
+    unknown: int
+
+
 class Card(Values):
     """What `card.json` holds.
 
@@ -102,9 +148,12 @@ class Card(Values):
         settings: The recipe's `data:` section and the split that made it.
         label_names: What label values or columns mean.
         counts: Cases by split and stratum.
+        label_counts: Cases by label and split, where cases have several labels each.
+        divided_by: What the splits keep in proportion.
         groups: How cases were grouped.
         arrays: Sizes by array name.
         attributes: Spread of numeric attributes (spacing, for example).
+        volumes: Every volume that was cut into slices.
         quarantine: Cases that were set aside because they cannot be read.
         left_out: Unlabelled cases that were set aside because they show what is held out.
         warnings: What a reader of results must know.
@@ -119,9 +168,12 @@ class Card(Values):
     settings: dict[str, Any]
     label_names: dict[str, str]
     counts: dict[str, dict[str, int]]
+    label_counts: dict[str, dict[str, LabelCount]] = {}
+    divided_by: str = STRATA
     groups: Groups
     arrays: dict[str, Extent]
     attributes: dict[str, Spread]
+    volumes: list[Volume] = []
     quarantine: list[Quarantined]
     left_out: list[Quarantined]
     warnings: list[str]

@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Shaped
 from pydantic import BaseModel
 
 from components.core.data.card import (
+    EVERY_LABEL,
     INFERRED,
     SCHEMA_VERSION,
+    STRATA,
     Card,
     Extent,
     Groups,
+    LabelCount,
     Sources,
     Spread,
+    Volume,
 )
+from components.core.data.case import Arrays, Remarkable
 from components.core.data.index import Row
+from components.core.data.label_counts import doubts_of_labels
 from components.core.data.likeness import clusters_of, doubts
 from components.core.data.quarantine import Quarantined
 from components.core.data.shards import ShardEntry
@@ -46,23 +50,23 @@ class Labelled(Protocol):
 
 
 class Facts:
-    """What was seen of the cases so far: sizes and types of arrays, files, how groups are known."""
+    """What was seen of the cases so far: sizes and types of arrays, files, volumes, how groups are known."""
 
     def __init__(self) -> None:
         self._extents: dict[str, Extent] = {}
         self._files: set[Path] = set()
         self._inferred: list[bool] = []
+        self._volumes: list[Volume] = []
 
-    def add(
-        self, arrays: Mapping[str, Shaped[np.ndarray, "..."]], sources: Collection[Path], *, inferred: bool
-    ) -> None:
-        """Note one case: its arrays, its files, and whether its group is to be inferred.
+    def add(self, arrays: Arrays, sources: Collection[Path], *, inferred: bool, volume: Volume | None = None) -> None:
+        """Note one case: its arrays, its files, whether its group is to be inferred, and the volume it was cut from.
 
         Raises:
             ValueError: An array has another type or number of dimensions than in the cases before.
         """
         self._files.update(sources)
         self._inferred.append(inferred)
+        self._volumes += [volume] if volume else []
         for name, array in arrays.items():
             shape, dtype = list(array.shape), str(array.dtype)
             known = self._extents.setdefault(name, Extent(dtype=dtype, smallest=shape, largest=shape))
@@ -82,6 +86,11 @@ class Facts:
         """Number of distinct files."""
         return len(self._files)
 
+    def volumes(self, rows: Sequence[Row]) -> list[Volume]:
+        """The volumes behind some rows."""
+        wanted = {row.id for row in rows}
+        return [volume for volume in self._volumes if volume.id in wanted]
+
     @property
     def groups(self) -> str:
         """How groups are known: given, inferred or mixed."""
@@ -96,11 +105,13 @@ class Divided:
         rows: What the index holds.
         leaders: By id of every row the smallest id among its near-duplicates; None where nobody looked for them.
         left_out: Unlabelled cases that show what is held out.
+        label_counts: Cases by label and split; empty where cases do not have several labels.
     """
 
     rows: Sequence[Row]
     leaders: Mapping[str, str] | None
     left_out: Sequence[Quarantined]
+    label_counts: Mapping[str, Mapping[str, LabelCount]]
 
 
 def describe(
@@ -115,22 +126,29 @@ def describe(
     shards: list[ShardEntry],
     index_sha256: str,
 ) -> Card:
-    """The card of a dataset."""
+    """The card of a dataset.
+
+    Raises:
+        BadInput: No label can be learned.
+    """
     rows = divided.rows
     strata = sorted({row.stratum for row in rows if row.split != UNLABELLED})
     return Card(
         schema_version=SCHEMA_VERSION,
         recipe=recipe,
         synthetic=is_synthetic(raw),
-        settings={"data": _settings(source), "split": split.model_dump(mode="json")},
-        label_names=dict(source.label_names(strata)) if isinstance(source, Labelled) else {},
+        settings={"data": settings_of(source), "split": split.model_dump(mode="json")},
+        label_names=_label_names(source, divided, strata),
         counts=_counts(rows),
+        label_counts={name: dict(own) for name, own in divided.label_counts.items()},
+        divided_by=EVERY_LABEL if divided.label_counts else STRATA,
         groups=_groups(divided, facts.groups),
         arrays=facts.extents,
         attributes=_spreads(rows),
+        volumes=facts.volumes(rows),
         quarantine=quarantine,
         left_out=list(divided.left_out),
-        warnings=_warnings(divided, facts.groups),
+        warnings=_warnings(source, divided, facts.groups, raw),
         sources=Sources(files=facts.files, sha256=_source_digest(rows), notices=_notices(raw)),
         index_sha256=index_sha256,
         shards=shards,
@@ -146,8 +164,15 @@ def is_synthetic(raw: Path) -> bool:
         return stream.read(len(SYNTHETIC)) == SYNTHETIC.encode()
 
 
-def _settings(source: object) -> dict[str, Any]:
+def settings_of(source: object) -> dict[str, Any]:
+    """A `data:` section as plain values."""
     return source.model_dump(mode="json") if isinstance(source, BaseModel) else {}
+
+
+def _label_names(source: object, divided: Divided, strata: Sequence[str]) -> dict[str, str]:
+    if divided.label_counts:
+        return {str(number): name for number, name in enumerate(divided.label_counts)}
+    return dict(source.label_names(strata)) if isinstance(source, Labelled) else {}
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
@@ -172,11 +197,13 @@ def _groups(divided: Divided, found: str) -> Groups:
     )
 
 
-def _warnings(divided: Divided, found: str) -> list[str]:
+def _warnings(source: object, divided: Divided, found: str, raw: Path) -> list[str]:
     """What a reader of results must know."""
-    told = [INFERRED] if found != "given" else []
+    told = list(source.remarks(divided.rows)) if isinstance(source, Remarkable) else []
+    told += [INFERRED] if found != "given" else []
     if divided.leaders is not None:
         told += doubts(divided.rows, divided.leaders)
+    told += doubts_of_labels(divided.label_counts, where=str(raw))
     if divided.left_out:
         told.append(f"{len(divided.left_out)} unlabelled case(s) left out: of one source with what is held out")
     if all(row.split == UNLABELLED for row in divided.rows):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.data.fingerprints import Fingerprint
+from components.core.data.label_counts import Labels, signs
 from components.core.data.near_duplicates import Grouping, infer_groups
-from components.core.data.splits import UNLABELLED, Split, assign
+from components.core.data.splits import UNLABELLED, Split, assign, assign_labels
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Member:
         stratum: Label that splits keep in proportion.
         labelled: Whether it takes part in the ratios.
         print: Its fingerprint; None only where all groups are given.
+        labels: Several labels, which then take the stratum's place in the division.
     """
 
     id: str
@@ -25,6 +27,7 @@ class Member:
     stratum: str
     labelled: bool
     print: Fingerprint | None
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ def divide(members: Sequence[Member], split: Split) -> Division:
     groups = grouping.groups
     rows = [row for row, member in enumerate(members) if member.labelled]
     parts: list[str | None] = [UNLABELLED] * len(members)
-    assigned = assign([groups[row] for row in rows], [members[row].stratum for row in rows], split) if rows else []
-    for row, part in zip(rows, assigned, strict=True):
+    for row, part in zip(
+        rows, _assigned([groups[row] for row in rows], [members[row] for row in rows], split), strict=True
+    ):
         parts[row] = part
     leaders = grouping.leaders or None
     kin = [{("group", group)} for group in groups]
@@ -68,6 +72,16 @@ def divide(members: Sequence[Member], split: Split) -> Division:
         if not member.labelled and kin[row] & held_out:
             parts[row] = None
     return Division(groups, parts, leaders)
+
+
+def _assigned(groups: Sequence[str], members: Sequence[Member], split: Split) -> list[str]:
+    """Split of every labelled member."""
+    if not members:
+        return []
+    labels = [member.labels for member in members if member.labels is not None]
+    if labels:  # all have them, or none
+        return assign_labels(groups, [signs(own) for own in labels], split)
+    return assign(groups, [member.stratum for member in members], split)
 
 
 def _grouping(members: Sequence[Member]) -> Grouping:

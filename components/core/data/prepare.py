@@ -1,82 +1,42 @@
 """From raw files to a prepared dataset: decode, set aside, group, split, write. Knows no recipe."""
 
-import os
+import logging
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Shaped
+from PIL import Image
 
-from components.core.data.card import write_card
-from components.core.data.describe import Divided, Facts, describe
+from components.core.data.card import Volume, write_card
+from components.core.data.case import LABELS, Arrays, Case, Choosy, Shown, Source
+from components.core.data.decoding import Ready, decode_all
+from components.core.data.describe import Divided, Facts, describe, settings_of
 from components.core.data.division import Division, Member, divide
-from components.core.data.fingerprints import Fingerprint, fingerprint
+from components.core.data.fingerprints import Fingerprint
 from components.core.data.index import INDEX, Attribute, Row, write_index
+from components.core.data.kept import Kept
+from components.core.data.label_counts import count_labels
 from components.core.data.progress import Progress
 from components.core.data.quarantine import Quarantine, Quarantined, QuarantineLimits, Unreadable, name_of
-from components.core.data.shards import ShardWriter
+from components.core.data.shards import ShardEntry, ShardReader, ShardWriter
 from components.core.data.splits import Split
-from components.core.digest import digest_path, digest_values
+from components.core.digest import digest_code, digest_path, digest_values
 from components.core.errors import BadInput
+
+log = logging.getLogger(__name__)
 
 SYNTHETIC_RAW = ".synthetic"
 """Where synthetic raw files lie, inside the unfinished dataset, while they are read."""
 
 SHOWS_HELD_OUT = "unlabelled, and of one source with a picture of val, test or calibration"
 
+SHEET = "contact_sheet.png"
+"""Picture of some of the cases. Eyes look at it and nothing else: no digest of the data covers it."""
 
-class Case(Protocol):
-    """What `prepare` needs of a case found in the raw folder (`components.recipes.contract.RawCase`)."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def sources(self) -> tuple[Path, ...]: ...
-    @property
-    def stratum(self) -> str: ...
-    @property
-    def load(self) -> Callable[[], Mapping[str, Shaped[np.ndarray, "..."]]]: ...
-    @property
-    def group(self) -> str | None: ...
-    @property
-    def attributes(self) -> Mapping[str, Attribute]: ...
-    @property
-    def near_duplicate_of(self) -> str: ...
-    @property
-    def labelled(self) -> bool: ...
-
-
-class Source(Protocol):
-    """What `prepare` needs of a recipe's `data:` section (`components.recipes.contract.DataSource`)."""
-
-    def read(self, raw: Path) -> Sequence[Case]:
-        """List the cases."""
-
-    def synthesize(self, folder: Path) -> "Source":
-        """Write the embedded synthetic data set, and return the section that reads it."""
-
-
-@runtime_checkable
-class Choosy(Protocol):
-    """A data source that cannot use every division."""
-
-    def check(self, rows: Sequence[Row], split: Split) -> None:
-        """Raise BadInput if the recipe could not train on or be judged by this division."""
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    case: Case
-    arrays: Mapping[str, Shaped[np.ndarray, "..."]]
-    source_sha256: str
-    print: Fingerprint | None
+SHEET_CASES = 24
 
 
 def prepare(
@@ -89,8 +49,12 @@ def prepare(
     recipe: str = "",
     workers: int = 2,
     progress: bool = False,
+    restart: bool = False,
 ) -> None:
     """Make a prepared dataset: shards, index and card.
+
+    Cases that are costly to decode (`RawCase.resume_key`) are kept beside the folder until the dataset is finished,
+    so that a prepare that was killed, or had to stop, goes on where it was; the finished bytes are the same.
 
     Args:
         source: The recipe's `data:` section.
@@ -101,6 +65,7 @@ def prepare(
         recipe: Name for the card.
         workers: Threads that decode; 0 decodes in this one.
         progress: Show a bar if there is a terminal.
+        restart: Decode everything anew, whatever an unfinished prepare left.
 
     Raises:
         BadInput: Faults of structure, too many unreadable files, or cases that cannot be split.
@@ -111,68 +76,106 @@ def prepare(
     try:
         if raw is None:
             source = source.synthesize(folder / SYNTHETIC_RAW)
-        _write(source, raw or folder / SYNTHETIC_RAW, split, quarantine, folder, recipe, workers, progress)
+        kept = Kept(kept_beside(folder), digest_values([digest_code(), settings_of(source)]))
+        if restart:
+            kept.discard()
+        work = _Work(source, raw or folder / SYNTHETIC_RAW, split, quarantine, folder, recipe)
+        work.write(kept, workers, progress)
     except BaseException:
         shutil.rmtree(folder)
         raise
+    kept.discard()
     shutil.rmtree(folder / SYNTHETIC_RAW, ignore_errors=True)
 
 
-def _write(
-    source: Source,
-    raw: Path,
-    split: Split,
-    limits: QuarantineLimits,
-    folder: Path,
-    recipe: str,
-    workers: int,
-    progress: bool,
-) -> None:
-    cases = _listed(source, raw)
-    quarantine, writer, facts = Quarantine(limits, raw), ShardWriter(folder), Facts()
-    kept: list[_Kept] = []
-    with Progress("prepare", len(cases), shown=progress) as bar:
-        for case, outcome in _decode_all(cases, workers):
-            bar.advance()
-            if isinstance(outcome, Unreadable):
-                quarantine.add(case.id, outcome)
-                continue
-            facts.add(outcome.arrays, case.sources, inferred=case.group is None)
-            shard = writer.add(case.id, outcome.arrays)
-            kept.append(_Kept(case, shard, outcome.source_sha256, outcome.print, _native_size(outcome.arrays)))
-    quarantine.check(len(cases))
-    shards = writer.close()
-    division = divide([item.member for item in kept], split)
-    rows = _rows(kept, division)
-    if isinstance(source, Choosy):
-        source.check(rows, split)
-    write_index(folder, rows)
-    card = describe(
-        source=source,
-        raw=raw,
-        recipe=recipe,
-        split=split,
-        divided=Divided(rows, _leaders(kept, division), _left_out(kept, division, raw)),
-        facts=facts,
-        quarantine=quarantine.entries,
-        shards=shards,
-        index_sha256=digest_path(folder / INDEX),
-    )
-    write_card(folder, card)
+def kept_beside(folder: Path) -> Path:
+    """Where a prepare of this folder keeps decoded cases until it is finished."""
+    return folder.with_name(f".{folder.name.lstrip('.')}.cases")
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Work:
+    """One prepare: what is read, how, and where it goes."""
+
+    source: Source
+    raw: Path
+    split: Split
+    limits: QuarantineLimits
+    folder: Path
+    recipe: str
+
+    def write(self, kept: Kept, workers: int, progress: bool) -> None:
+        """Write shards, index, card and sheet."""
+        cases = _listed(self.source, self.raw)
+        quarantine, writer, facts = Quarantine(self.limits, self.raw), ShardWriter(self.folder), Facts()
+        entries: list[_Entry] = []
+        if waiting := len(kept):
+            log.info("%d cases that an unfinished prepare decoded are taken up again if they are the same", waiting)
+        with Progress("prepare", len(cases), shown=progress) as bar:
+            for case, outcome in decode_all(cases, kept, workers):
+                bar.advance()
+                if isinstance(outcome, Unreadable):
+                    quarantine.add(case.id, outcome)
+                    continue
+                entry, arrays = _entry(case, outcome), _arrays(case, outcome)
+                facts.add(arrays, case.sources, inferred=case.group is None, volume=entry.volume)
+                entries.append(replace(entry, shard=writer.add(case.id, arrays)))
+        quarantine.check(len(cases))
+        self._finish(entries, writer.close(), facts, quarantine)
+
+    def _finish(
+        self, entries: Sequence["_Entry"], shards: list[ShardEntry], facts: Facts, quarantine: Quarantine
+    ) -> None:
+        division = divide([entry.member for entry in entries], self.split)
+        rows = _rows(entries, division)
+        if isinstance(self.source, Choosy):
+            self.source.check(rows, self.split)
+        write_index(self.folder, rows)
+        card = describe(
+            source=self.source,
+            raw=self.raw,
+            recipe=self.recipe,
+            split=self.split,
+            divided=_divided(entries, rows, division, self.raw),
+            facts=facts,
+            quarantine=quarantine.entries,
+            shards=shards,
+            index_sha256=digest_path(self.folder / INDEX),
+        )
+        write_card(self.folder, card)
+        if isinstance(self.source, Shown):
+            _write_sheet(self.source, self.folder, shards, rows)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A decoded case without its arrays."""
+
     case: Case
-    shard: str
     source_sha256: str
     print: Fingerprint | None
-    size: Mapping[str, Attribute]
+    attributes: Mapping[str, Attribute]
+    volume: Volume | None
+    shard: str = ""
 
     @property
     def member(self) -> Member:
         case = self.case
-        return Member(case.id, case.group, case.stratum, case.labelled, self.print)
+        return Member(case.id, case.group, case.stratum, case.labelled, self.print, case.labels)
+
+
+def _entry(case: Case, ready: Ready) -> _Entry:
+    decoded = ready.decoded
+    attributes = {**_native_size(decoded.arrays), **case.attributes, **decoded.attributes}
+    whole = ready.files_sha256[0] if len(ready.files_sha256) == 1 else ready.source_sha256
+    volume = Volume(id=case.id, sha256=whole, **decoded.volume.model_dump()) if decoded.volume else None
+    return _Entry(case, ready.source_sha256, ready.print, attributes, volume)
+
+
+def _arrays(case: Case, ready: Ready) -> Arrays:
+    if case.labels is None:
+        return ready.decoded.arrays
+    return {**ready.decoded.arrays, LABELS: np.array(list(case.labels.values()), np.float32)}
 
 
 def _listed(source: Source, raw: Path) -> list[Case]:
@@ -190,42 +193,7 @@ def _listed(source: Source, raw: Path) -> list[Case]:
     return cases
 
 
-def _decode_all(cases: Sequence[Case], workers: int) -> Iterator[tuple[Case, _Decoded | Unreadable]]:
-    """Decode in order, a few cases ahead; the first fault of structure (by id) is raised."""
-    # The slices of one volume share its file. Fingerprints are needed as soon as one group is to be inferred.
-    decode = partial(_decode, cache(digest_path), any(case.group is None for case in cases))
-    if workers == 0:
-        for case in cases:
-            yield case, decode(case)
-        return
-    waiting: deque[tuple[Case, Future[_Decoded | Unreadable]]] = deque()
-    with ThreadPoolExecutor(max_workers=min(workers, os.cpu_count() or 1)) as pool:
-        try:
-            for case in cases:
-                waiting.append((case, pool.submit(decode, case)))
-                if len(waiting) > 2 * workers:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            for done, future in waiting:
-                yield done, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _decode(digest: Callable[[Path], str], printed: bool, case: Case) -> _Decoded | Unreadable:
-    try:
-        arrays = case.load()
-        sources = digest_values([digest(path) for path in case.sources])
-    except Unreadable as error:
-        return error
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            return Unreadable(f"gives NaN or infinite values in {name!r}", where=case.sources[0])
-    own = fingerprint(arrays[case.near_duplicate_of]) if printed else None
-    return _Decoded(case, arrays, sources, own)
-
-
-def _native_size(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Mapping[str, Attribute]:
+def _native_size(arrays: Arrays) -> Mapping[str, Attribute]:
     """Columns `height` and `width` of cases that hold a picture [h, w, 3]."""
     image = arrays.get("image")
     if image is None or image.ndim != 3 or image.shape[2] != 3:
@@ -233,7 +201,7 @@ def _native_size(arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> Mapping[str
     return {"height": image.shape[0], "width": image.shape[1]}
 
 
-def _rows(kept: Sequence[_Kept], division: Division) -> list[Row]:
+def _rows(entries: Sequence[_Entry], division: Division) -> list[Row]:
     return [
         Row(
             id=item.case.id,
@@ -242,22 +210,35 @@ def _rows(kept: Sequence[_Kept], division: Division) -> list[Row]:
             split=part,
             shard=item.shard,
             source_sha256=item.source_sha256,
-            attributes={**item.size, **item.case.attributes},
+            attributes=item.attributes,
         )
-        for item, group, part in zip(kept, division.groups, division.parts, strict=True)
+        for item, group, part in zip(entries, division.groups, division.parts, strict=True)
         if part is not None
     ]
 
 
-def _leaders(kept: Sequence[_Kept], division: Division) -> dict[str, str] | None:
-    if division.leaders is None:
-        return None
-    return dict(zip((item.case.id for item in kept), division.leaders, strict=True))
+def _divided(entries: Sequence[_Entry], rows: list[Row], division: Division, raw: Path) -> Divided:
+    leaders = division.leaders
+    return Divided(
+        rows=rows,
+        leaders=None
+        if leaders is None
+        else {item.case.id: leader for item, leader in zip(entries, leaders, strict=True)},
+        left_out=[
+            Quarantined(id=item.case.id, file=name_of(item.case.sources[0], raw), reason=SHOWS_HELD_OUT)
+            for item, part in zip(entries, division.parts, strict=True)
+            if part is None
+        ],
+        label_counts=count_labels([item.case.labels for item in entries], division.parts),
+    )
 
 
-def _left_out(kept: Sequence[_Kept], division: Division, raw: Path) -> list[Quarantined]:
-    return [
-        Quarantined(id=item.case.id, file=name_of(item.case.sources[0], raw), reason=SHOWS_HELD_OUT)
-        for item, part in zip(kept, division.parts, strict=True)
-        if part is None
-    ]
+def _write_sheet(source: Shown, folder: Path, shards: Sequence[ShardEntry], rows: Sequence[Row]) -> None:
+    """Paint cases spread evenly over the index, read from the shards that have just been written."""
+    readers = {entry.name: ShardReader(folder / entry.name, entry) for entry in shards}
+    places = np.rint(np.linspace(0, len(rows) - 1, min(SHEET_CASES, len(rows)))).astype(int)
+    shown = []
+    for row in (rows[place] for place in places):
+        reader = readers[row.shard]
+        shown.append((row.id, {name: reader.array(row.id, name) for name in reader.names(row.id)}))
+    Image.fromarray(source.sheet(shown)).save(folder / SHEET)

@@ -1,7 +1,7 @@
 """Splits: grouped, stratified, made once, and a function of nothing but the cases and the split seed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,8 @@ class Split(Values):
             is one, the rest train. Over i = 0..k-1 every case is tested exactly once.
         fold: i, the fold to test.
         every_stratum: Every split of a single division holds every stratum that has groups enough, at the price of
-            sizes. Classifiers need it: scores by class are undefined where a class is absent.
+            sizes. Classifiers need it: scores by class are undefined where a class is absent. Cases with several
+            labels are always divided so.
     """
 
     seed: int = Field(default=0, ge=0)
@@ -72,7 +73,7 @@ class _Cases:
     """The cases by group.
 
     Attributes:
-        names: Groups in the order they are placed: large ones first, equal ones by the seed.
+        names: Groups in the order they are placed.
         strata: Strata, sorted.
         counts: Cases of every group by stratum; the last column counts them all.
         part_of: Row of `names` for every case.
@@ -101,17 +102,43 @@ def assign(groups: Sequence[str], strata: Sequence[str], split: Split) -> list[s
     Raises:
         BadInput: There are fewer groups than splits or folds, or train would lack a stratum.
     """
-    cases = _tabulate(groups, strata, split.seed)
+    cases = _tabulate(groups, [{stratum} for stratum in strata], split.seed)
+    parts = _divide(cases, split, spread=split.every_stratum)
+    _check_train(cases, parts)
+    return [parts[row] for row in cases.part_of]
+
+
+def assign_labels(groups: Sequence[str], signs: Sequence[Collection[str]], split: Split) -> list[str]:
+    """Divide cases that each have several labels, so that every split holds every sign of every label in proportion.
+
+    Like `assign`, but groups with the rarest signs are placed first, while there is still a choice (iterative
+    stratification: Sechidis, Tsoumakas, Vlahavas 2011), and a sign that a split lacks is brought there if groups that
+    have it are enough. One that no group has to spare stays absent: whoever uses the split has to look.
+
+    Args:
+        groups: Group of every case.
+        signs: What every case shows: "nodule", "no effusion", and nothing of labels that are unknown.
+        split: What to make.
+
+    Raises:
+        BadInput: There are fewer groups than splits or folds.
+    """
+    cases = _tabulate(groups, signs, split.seed, rarest_first=True)
+    parts = _divide(cases, split, spread=True)
+    return [parts[row] for row in cases.part_of]
+
+
+def _divide(cases: _Cases, split: Split, *, spread: bool) -> list[str]:
+    """Split of every group."""
     if split.folds is None:
         names = [name for name in PARTS if getattr(split.ratios, name) > 0]
         shares = np.array([getattr(split.ratios, name) for name in names])
         bins = _mend_train(cases, _place(cases, shares, "splits"), shares)
-        bins = _spread(cases, bins, len(names)) if split.every_stratum else bins
+        bins = _spread(cases, bins, len(names)) if spread else bins
     else:
         names = _fold_names(split, split.folds)
         bins = _place(cases, np.full(split.folds, 1 / split.folds), "folds")
-    _check_train(cases, [names[part] for part in bins])
-    return [names[bins[row]] for row in cases.part_of]
+    return [names[part] for part in bins]
 
 
 def _fold_names(split: Split, folds: int) -> list[str]:
@@ -124,18 +151,26 @@ def _fold_names(split: Split, folds: int) -> list[str]:
     return names
 
 
-def _tabulate(groups: Sequence[str], strata: Sequence[str], seed: int) -> _Cases:
-    columns = sorted(set(strata))
-    sizes: dict[str, int] = {}
-    for group in groups:
-        sizes[group] = sizes.get(group, 0) + 1
-    names = sorted(sizes, key=lambda name: (-sizes[name], _draw(seed, name)))
-    place = {name: row for row, name in enumerate(names)}
-    column = {stratum: index for index, stratum in enumerate(columns)}
-    counts = np.zeros((len(names), len(columns) + 1), dtype=np.int64)
-    for group, stratum in zip(groups, strata, strict=True):
-        counts[place[group], [column[stratum], -1]] += 1
-    return _Cases(names, columns, counts, [place[group] for group in groups])
+def _tabulate(
+    groups: Sequence[str], strata: Sequence[Collection[str]], seed: int, *, rarest_first: bool = False
+) -> _Cases:
+    """Count the strata of every group: large groups first, or those with the rarest strata; equal ones by the seed."""
+    columns = sorted({name for own in strata for name in own})
+    column = {name: index for index, name in enumerate(columns)}
+    counted: dict[str, Int[np.ndarray, " c"]] = {}
+    for group, own in zip(groups, strata, strict=True):
+        row = counted.setdefault(group, np.zeros(len(columns) + 1, dtype=np.int64))
+        row[[*(column[name] for name in own), -1]] += 1
+    total = np.sum(list(counted.values()), axis=0)
+
+    def place(name: str) -> tuple[int, int, bytes]:
+        row = counted[name]
+        rarity = int(total[row > 0].min()) if rarest_first else 0
+        return rarity, -int(row[-1]), _draw(seed, name)
+
+    names = sorted(counted, key=place)
+    order = {name: index for index, name in enumerate(names)}
+    return _Cases(names, columns, np.stack([counted[name] for name in names]), [order[group] for group in groups])
 
 
 def _draw(seed: int, name: str) -> bytes:
