@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from components.core.errors import BadInput, ThawError
 from components.core.launch import place
 from components.core.stage import Stage, execute
 from components.core.tracking.logs import redact, secrets_of, set_up_logging
+
+TOLD = 32_000
+"""Characters of the numbers that an artifact carries along. The next task is given them in one argument, of which Linux
+passes on 128 KiB at most; all numbers are in the metrics file itself."""
 
 
 def parser(program: str) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
@@ -69,17 +74,26 @@ def _tell_pipeline(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -
     ports = {port.name for port in stage.output_ports()}
     if "metrics" in ports:
         written = json.loads(arguments.metrics.read_text(encoding="utf-8"))
-        metadata["metrics"] = {name: value for name, value in _flat("", written) if isinstance(value, int | float)}
+        metadata["metrics"] = _numbers(written)
         if "classes" in ports and written.get("confusion"):
             metadata["classes"] = confusion_metadata(**written["confusion"])
     arguments.executor_output.parent.mkdir(parents=True, exist_ok=True)
     arguments.executor_output.write_text(executor_output(arguments.executor_input, metadata), encoding="utf-8")
 
 
-def _flat(path: str, values: Any) -> list[tuple[str, Any]]:
+def _numbers(written: Any) -> dict[str, float]:
+    """The numbers of a metrics file by flat name: the least nested ones first, as far as TOLD reaches."""
+    flat = [entry for entry in _flat("", written, 0) if isinstance(entry[1], int | float)]
+    ordered = sorted(flat, key=lambda entry: entry[2])
+    reached = accumulate(len(json.dumps({name: value})) for name, value, _ in ordered)
+    return {name: value for (name, value, _), length in zip(ordered, reached, strict=True) if length <= TOLD}
+
+
+def _flat(path: str, values: Any, depth: int) -> list[tuple[str, Any, int]]:
+    """Name, value and depth of everything that is no mapping."""
     if not isinstance(values, dict):
-        return [(path, values)]
-    return [pair for key, value in values.items() for pair in _flat(f"{path}_{key}".lstrip("_"), value)]
+        return [(path, values, depth)]
+    return [entry for key, value in values.items() for entry in _flat(f"{path}_{key}".lstrip("_"), value, depth + 1)]
 
 
 def run_command(top: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:

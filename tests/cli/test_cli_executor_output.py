@@ -41,3 +41,11 @@ def test_the_confusion_matrix_goes_to_the_artifact_of_classes(tmp_path: Path) ->
 @pytest.mark.parametrize("confusion", [{}, {"confusion": None}])
 def test_a_recipe_without_classes_tells_no_matrix(confusion: dict[str, None], tmp_path: Path) -> None:
     assert told(tmp_path, {**NUMBERS, **confusion})["classes"] == {}
+
+
+def test_an_artifact_carries_no_more_numbers_than_an_argument_holds(tmp_path: Path) -> None:
+    """The next task is given them on its command line; the least nested ones say most."""
+    many = {f"a long name of a group of patients {number}": {"f1": {"mean": 0.1, "low": 0.0}} for number in range(5000)}
+    found = told(tmp_path, {"labels": {"end_to_end": many}, **NUMBERS, "steps": 3})["metrics"]
+    assert found["steps"] == 3 and found["systems_end_to_end_f1_mean"] == 0.5
+    assert 20_000 < len(json.dumps(found)) < 40_000
