@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from components.core.data.dataset import Dataset
+from components.core.losses.columns import loss_means
 from components.core.metrics.surface import boundary_f1, nsd
-from components.recipes.freqmedclip.measures import loss_means
 from components.recipes.freqmedclip.task import FreqMedClipTask
 
 LOSSES = {"seg": 1.0, "hinge": 1.0, "sam_seg": 0.5, "contrastive": 0.3}

@@ -12,9 +12,10 @@ from components.core.engine.groups import owners, rates_by_part
 from components.core.models.backbone_config import BackboneConfig
 from components.core.models.dfca_config import DfcaConfig
 from components.core.models.second_stream_config import HsvSaturation, NoSecondStream, VegetationIndices, WaveletBands
+from components.core.models.tower import picture_encoder
 from components.recipes.hvit.frozen import frozen_prefixes, scores_from
 from components.recipes.hvit.head import ClassHead
-from components.recipes.hvit.model import HVit, build_model, model_parts, picture_encoder
+from components.recipes.hvit.model import HVit, build_model, model_parts
 from components.recipes.hvit.model_config import ModelConfig
 
 SMALL = {"patch_size": 4, "dims": [16, 16, 32, 32], "depths": [1, 1, 1, 1], "heads": [1, 1, 2, 2]}
@@ -111,7 +112,7 @@ def test_a_layer_in_the_middle_that_trains_ends_the_prefix() -> None:
 
 def test_the_encoder_is_the_backbone() -> None:
     built = model()
-    encoder = picture_encoder(built)
+    encoder = picture_encoder(built.backbone)
     assert encoder.module is built.backbone and encoder.size == 32
     assert encoder.embed(PICTURES).shape == (3, encoder.width)
     torch.testing.assert_close(encoder.embed(PICTURES), built.backbone.forward_map(PICTURES).mean(dim=(2, 3)))

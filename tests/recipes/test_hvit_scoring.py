@@ -10,13 +10,15 @@ from leaves import CLASSES, leaves
 from torch.nn import functional as F
 
 from components.core.data.dataset import Dataset
+from components.core.data.label_names import names_of
 from components.core.errors import BadInput
+from components.core.losses.weights import check_weights, require_a_loss
 from components.recipes.hvit.baselines import ColourHistogram, MajorityClass, histogram, yardsticks
 from components.recipes.hvit.fraction import Labels
 from components.recipes.hvit.measures import summary_of
 from components.recipes.hvit.objectives import Objectives
-from components.recipes.hvit.scoring import classes_of, confusion, judge, stack, statistics
-from components.recipes.hvit.terms import check_terms, class_weights, loss_terms
+from components.recipes.hvit.scoring import confusion, judge, stack, statistics
+from components.recipes.hvit.terms import TERMS, class_weights, loss_terms
 
 BOTH = {"ce": 0.5, "focal": 0.5}
 PLAIN = Objectives()
@@ -114,7 +116,7 @@ def test_smaller_shares_of_labels_are_parts_of_larger_ones(dataset: Dataset) -> 
 
 
 def test_balanced_weights_make_classes_weigh_the_same(dataset: Dataset) -> None:
-    assert classes_of(dataset.card) == list(CLASSES)
+    assert names_of(dataset.card) == list(CLASSES)
     weights = class_weights(Objectives(class_weights="balanced"), CLASSES, dataset.card)
     assert weights is not None
     rows = dataset.rows("train")
@@ -162,7 +164,8 @@ def test_terms_of_no_weight_are_not_computed() -> None:
 )
 def test_senseless_weights_are_refused(losses: dict[str, float], match: str) -> None:
     with pytest.raises(BadInput, match=match):
-        check_terms(losses)
+        check_weights(losses, TERMS)
+        require_a_loss(losses, TERMS)
 
 
 def test_gamma_between_nothing_and_one_is_refused() -> None:

@@ -1,5 +1,6 @@
 """A timm model as a chain of layers from picture to map."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -73,7 +74,7 @@ class Backbone(nn.Module):
         """Pictures in [0, 1] to the map before pooling."""
         if self.grad_checkpointing and torch.is_grad_enabled():
             return self.leaving(self.normalise(x), 0)
-        return self._to_map(self.trunk.forward_features(self.normalise(x)))  # type: ignore[operator]
+        return self.as_map(self.trunk.forward_features(self.normalise(x)))  # type: ignore[operator]
 
     def embed(self, x: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c"]:
         """Pictures in [0, 1] to the mean of the map."""
@@ -84,16 +85,17 @@ class Backbone(nn.Module):
 
         The form is the model's own (maps, channels-last maps, tokens); the first dimension is the sample.
         """
-        hidden: Tensor = self.normalise(x)
-        for layer in self.layers[:k]:
-            hidden = self._run(layer, hidden)
-        return hidden
+        return self.through(self.normalise(x), 0, k)
 
     def leaving(self, hidden: Tensor, k: int) -> Float[Tensor, "b c h w"]:
         """What layer `k` is given to the map: layer `k` and those after it."""
-        for layer in self.layers[k:]:
+        return self.as_map(self.through(hidden, k, len(self.layers)))
+
+    def through(self, hidden: Tensor, start: int, stop: int) -> Tensor:
+        """What layer `start` is given to what layer `stop` is given: the first of them and those between."""
+        for layer in self.layers[start:stop]:
             hidden = self._run(layer, hidden)
-        return self._to_map(hidden)
+        return hidden
 
     def normalise(self, x: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 3 s s"]:
         """Pictures in [0, 1] as the model wants them."""
@@ -106,10 +108,12 @@ class Backbone(nn.Module):
         output: Tensor = checkpoint(layer, hidden, use_reentrant=False, context_fn=contexts)
         return output
 
-    def _to_map(self, hidden: Tensor) -> Float[Tensor, "b c h w"]:
+    def as_map(self, hidden: Tensor) -> Float[Tensor, "b c h w"]:
+        """What leaves a layer, of whatever form and resolution, as a map. Tokens must be those of a square grid."""
         if hidden.ndim == 3:
-            hidden = hidden[:, self.prefix_tokens :]
-            return hidden.transpose(1, 2).reshape(len(hidden), self.width, self.side, self.side)
+            tokens = hidden[:, self.prefix_tokens :]
+            grid = math.isqrt(tokens.shape[1])
+            return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], grid, grid)
         return hidden.permute(0, 3, 1, 2) if self.channels_last else hidden
 
 

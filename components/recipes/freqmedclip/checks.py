@@ -1,10 +1,10 @@
 """What a phase of freqmedclip may not ask: told before anything is computed."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from components.core.errors import BadInput
+from components.core.losses.weights import check_weights
 from components.recipes.freqmedclip.terms import TERMS, terms_needing
 
 TAUGHT = ("sam.decoder", "sam.neck", "sam.prompt")
@@ -24,13 +24,7 @@ def check_losses(
     Raises:
         BadInput: Naming the term, or the parts that would have to train.
     """
-    for name, weight in losses.items():
-        if name not in TERMS:
-            near = difflib.get_close_matches(name, TERMS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"unknown loss {name!r}{hint}", where="losses", remedy=f"choose from {sorted(TERMS)}")
-        if weight < 0:
-            raise BadInput(f"the weight of {name!r} is {weight}", where=f"losses.{name}", remedy="use 0 or more")
+    check_weights(losses, TERMS)
     if terms_needing(losses, "captions") and len(captions) < 2:
         raise BadInput(
             f"the contrastive loss needs two distinct captions, the train split has {len(captions)}",

@@ -1,12 +1,9 @@
 """What validation measures of one sample, at the size of the model's pictures."""
 
-import logging
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from components.core.metrics.box import box_iou, tightness
 from components.core.metrics.overlap import dice, iou
@@ -23,11 +20,6 @@ OF_MASKS: Mapping[str, Callable[[Mask, Mask], float]] = {
     "boundary_f1": boundary_f1,
 }
 """What is measured of every candidate mask."""
-
-LOSS = "loss"
-"""Name of the validation loss; its terms are `loss_TERM`, apart from metrics of the same name."""
-
-log = logging.getLogger(__name__)
 
 
 def measure_sample(
@@ -54,17 +46,3 @@ def measure_sample(
     found["prompt_box_tightness"] = tightness(boxes, truth)
     found["saliency_sharpness"] = saliency_sharpness(saliency, truth)
     return found
-
-
-def loss_columns(terms: Mapping[str, Tensor]) -> dict[str, Float[Tensor, "b"]]:
-    """Loss terms of a validation batch as columns of the measurements."""
-    return {f"{LOSS}_{name}": value.detach().float().cpu() for name, value in terms.items()}
-
-
-def loss_means(measured: Mapping[str, Float[Tensor, "n"]]) -> dict[str, float]:
-    """Mean of every loss column, and their sum as `loss`; nothing where one is not finite, which is warned of."""
-    means = {name: float(column.double().mean()) for name, column in measured.items() if name.startswith(f"{LOSS}_")}
-    wrong = [name for name, value in means.items() if not math.isfinite(value)]
-    if wrong:
-        log.warning("the validation loss is not finite in %s", ", ".join(wrong))
-    return {} if wrong or not means else {**means, LOSS: math.fsum(means.values())}

@@ -19,6 +19,7 @@ from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Encoder, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
 from components.core.export.policy import Policy
+from components.core.losses.columns import LOSS, loss_columns, loss_means
 from components.core.losses.contrastive import silent_directions
 from components.core.report.report import Confusion
 from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
@@ -32,7 +33,7 @@ from components.recipes.freqmedclip.examples import SegmentationExamples
 from components.recipes.freqmedclip.export import export_model
 from components.recipes.freqmedclip.frozen import frozen_prefixes
 from components.recipes.freqmedclip.maps import THRESHOLD
-from components.recipes.freqmedclip.measures import LOSS, OF_MASKS, loss_columns, loss_means, measure_sample
+from components.recipes.freqmedclip.measures import OF_MASKS, measure_sample
 from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
 from components.recipes.freqmedclip.terms import TERMS, Scene, terms_needing

@@ -17,6 +17,7 @@ from components.core.engine.task import Batch, Examples, Features, Objective, Pr
 from components.core.errors import BadInput
 from components.core.export.policy import Policy
 from components.core.losses.bce import bce_loss
+from components.core.losses.columns import loss_columns, loss_means
 from components.core.losses.dice import soft_dice_loss
 from components.core.metrics.overlap import dice
 from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
@@ -24,7 +25,6 @@ from components.recipes.freqmedclip.baselines_config import BaselinesConfig, Une
 from components.recipes.freqmedclip.data import prompts_of
 from components.recipes.freqmedclip.evaluation import score_maps
 from components.recipes.freqmedclip.maps import THRESHOLD
-from components.recipes.freqmedclip.measures import loss_columns, loss_means
 from components.recipes.freqmedclip.model_config import Prompting
 from components.recipes.freqmedclip.scoring import HEADLINE
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.core.data.dataset import Dataset
+from components.core.data.label_names import names_of
 from components.core.engine.task import Batch, Features
 from components.core.export.onnx_graph import write_graph
 from components.core.export.parity import ParityCheck, spread
@@ -21,7 +22,6 @@ from components.core.tta import Picture
 from components.recipes.hvit.model import HVit
 from components.recipes.hvit.model_config import ModelConfig
 from components.recipes.hvit.predictor import GRAPH, HVitPredictor, Inference
-from components.recipes.hvit.scoring import classes_of
 
 Predict = Callable[[nn.Module, Batch, Features], dict[str, Tensor]]
 """The task's `predict`."""
@@ -57,7 +57,7 @@ def export_model(
         BadInput: The test split is empty.
     """
     model.eval()
-    settings = Inference(image_size=config.image_size, classes=tuple(classes_of(dataset.card)), tta=policy.tta)
+    settings = Inference(image_size=config.image_size, classes=tuple(names_of(dataset.card)), tta=policy.tta)
     module = ClassifierGraph(model).eval()
     example = {"image": torch.full((1, 3, config.image_size, config.image_size), 0.5)}
     write_graph(folder / f"{GRAPH}.onnx", module, example, "probability", policy.opset)

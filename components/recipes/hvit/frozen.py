@@ -2,7 +2,8 @@
 
 from components.core.config import canonical
 from components.core.engine.task import Features, Prefix
-from components.recipes.hvit.model import BACKBONE, HVit, Scores
+from components.core.models.tower import BACKBONE, frozen_layers, layer_parts
+from components.recipes.hvit.model import HVit, Scores
 from components.recipes.hvit.model_config import ModelConfig
 
 IMAGE, DERIVED = "image", "second_stream"
@@ -13,8 +14,7 @@ def frozen_prefixes(model: HVit, config: ModelConfig, frozen: frozenset[str]) ->
 
     Where the backbone's first layer trains, nothing is worth keeping: the picture itself, `image`, is all there is.
     """
-    parts = [f"{BACKBONE}.{layer.name}" for layer in model.backbone.layers]
-    end = next((number for number, part in enumerate(parts) if part not in frozen), len(parts))
+    parts, end = layer_parts(model.backbone), frozen_layers(model.backbone, frozen)
     if end == 0:
         return [Prefix(IMAGE, (), frozenset({IMAGE}), lambda batch: batch[IMAGE], kept=False)]
     found = [

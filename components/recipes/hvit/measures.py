@@ -1,25 +1,13 @@
 """What validation says of a whole split."""
 
-import logging
-import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor
 
 from components.core.errors import BadInput
+from components.core.losses.columns import loss_means
 from components.core.metrics import classification
-
-LOSS = "loss"
-"""Name of the validation loss; its terms are `loss_TERM`."""
-
-log = logging.getLogger(__name__)
-
-
-def loss_columns(terms: Mapping[str, Tensor]) -> dict[str, Float[Tensor, "b"]]:
-    """Loss terms of a validation batch as columns of the measurements."""
-    return {f"{LOSS}_{name}": value.detach().float() for name, value in terms.items()}
 
 
 def summary_of(measured: Mapping[str, Tensor]) -> dict[str, float]:
@@ -44,14 +32,5 @@ def summary_of(measured: Mapping[str, Tensor]) -> dict[str, float]:
         "f1_macro": classification.f1_macro(evidence),
         "balanced_accuracy": classification.balanced_accuracy(evidence),
         "ece": classification.ece(evidence),
-        **_losses(measured),
+        **loss_means(measured),
     }
-
-
-def _losses(measured: Mapping[str, Tensor]) -> dict[str, float]:
-    means = {name: float(value.double().mean()) for name, value in measured.items() if name.startswith(f"{LOSS}_")}
-    wrong = [name for name, value in means.items() if not math.isfinite(value)]
-    if wrong:
-        log.warning("the validation loss is not finite in %s", ", ".join(wrong))
-        return {}
-    return {**means, LOSS: math.fsum(means.values())}

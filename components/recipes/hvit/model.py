@@ -7,15 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from components.core.engine.task import Encoder
 from components.core.models.backbone import Backbone
 from components.core.models.dfca import Dfca
 from components.core.models.second_stream import SecondStream
+from components.core.models.tower import backbone_parts
 from components.recipes.hvit.head import ClassHead
 from components.recipes.hvit.model_config import ModelConfig
-
-BACKBONE = "backbone"
-"""Parts of the model that begin so are layers of its backbone."""
 
 BEHIND = 0xD0FA
 """Tells the seed of what stands behind the backbone from the backbone's own."""
@@ -115,12 +112,4 @@ def model_parts(model: HVit) -> dict[str, list[str]]:
     Without DFCA its group is empty, so that the same phases serve both models.
     """
     found = {"head": ["head"], "dfca": [] if model.dfca is None else ["dfca", "second_stream"]}
-    for layer in reversed(model.backbone.layers):
-        found[f"{BACKBONE}.{layer.name}"] = [f"{BACKBONE}.{prefix}" for prefix in layer.prefixes]
-    return found
-
-
-def picture_encoder(model: HVit) -> Encoder:
-    """The backbone up to its pooled map: the same tensors, whichever recipe holds it."""
-    tower = model.backbone
-    return Encoder(module=tower, embed=tower.embed, size=tower.image_size, width=tower.width)
+    return found | backbone_parts(model.backbone)

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from components.core.data.card import Card
 from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
 from components.core.metrics import classification
@@ -17,11 +16,6 @@ from components.recipes.hvit.pictures import panels
 
 LEAST = float(np.finfo(np.float32).eps)
 """Probabilities below it count as this in the log-loss: one certain mistake must not make a mean infinite."""
-
-
-def classes_of(card: Card) -> list[str]:
-    """Names of the classes of a prepared dataset, by number; none where no picture has a label."""
-    return [card.label_names[number] for number in sorted(card.label_names, key=int)]
 
 
 def judge(

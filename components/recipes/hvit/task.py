@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from components.core.augment.severity import Severity
 from components.core.data.card import Card
 from components.core.data.dataset import Dataset
+from components.core.data.label_names import names_of
 from components.core.data.pictures import Pictures, stratum_pictures
 from components.core.engine.phase import Phase
 from components.core.engine.task import Batch, Encoder, Examples, Features, Objective, Prefix
 from components.core.errors import BadInput
 from components.core.export.policy import Policy
+from components.core.losses.columns import loss_columns
+from components.core.losses.weights import check_weights, require_a_loss
+from components.core.models.tower import picture_encoder
 from components.core.report.report import Confusion
 from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
 from components.recipes.hvit.baselines import yardsticks
@@ -23,11 +27,11 @@ from components.recipes.hvit.examples import ClassExamples
 from components.recipes.hvit.export import export_model
 from components.recipes.hvit.fraction import Labels
 from components.recipes.hvit.frozen import frozen_prefixes, scores_from
-from components.recipes.hvit.measures import loss_columns, summary_of
-from components.recipes.hvit.model import HVit, build_model, model_parts, picture_encoder
+from components.recipes.hvit.measures import summary_of
+from components.recipes.hvit.model import HVit, build_model, model_parts
 from components.recipes.hvit.model_config import ModelConfig
-from components.recipes.hvit.scoring import classes_of, confusion, judge, statistics
-from components.recipes.hvit.terms import check_terms, class_weights, loss_terms
+from components.recipes.hvit.scoring import confusion, judge, statistics
+from components.recipes.hvit.terms import TERMS, class_weights, loss_terms
 
 FEWEST = 2
 """Classes that there must be to tell apart."""
@@ -58,7 +62,7 @@ class HVitTask:
         self.config = config
         self.augment = augment
         self.labels = labels
-        self.classes = classes_of(card)
+        self.classes = names_of(card)
         """Names of the classes, by number."""
         self.statistics: Mapping[str, Statistic] = statistics(self.classes)
         self._weights = class_weights(config.objectives, self.classes, card)
@@ -73,7 +77,7 @@ class HVitTask:
 
     def encoder(self, model: nn.Module) -> Encoder:
         """The backbone, up to its pooled map."""
-        return picture_encoder(cast(HVit, model))
+        return picture_encoder(cast(HVit, model).backbone)
 
     def pictures(self, dataset: Dataset, splits: Sequence[str]) -> Pictures:
         """Labels are those of the whole split, however few of them fine-tuning may see."""
@@ -107,7 +111,8 @@ class HVitTask:
 
     def check(self, losses: Mapping[str, float], examples: Examples, trainable: Collection[str]) -> None:
         """Refuse loss weights that say nothing. Raises BadInput."""
-        check_terms(losses)
+        check_weights(losses, TERMS)
+        require_a_loss(losses, TERMS)
 
     def couples(self, losses: Mapping[str, float]) -> str:
         """Every sample is its own, also where it was mixed with another before."""

@@ -1,6 +1,5 @@
 """The loss terms of hvit by name, each a value per sample, also of samples whose labels are mixed."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from components.core.engine.task import Batch
 from components.core.errors import BadInput
 from components.core.losses.focal_classes import focal_classes_loss
 from components.core.losses.smoothed_cross_entropy import smoothed_cross_entropy_loss
+from components.core.losses.weights import of_both_labels
 from components.recipes.hvit.objectives import Objectives
 
 Term = Callable[[Tensor, Tensor, Objectives, Tensor | None], Tensor]
@@ -24,23 +24,6 @@ TERMS: Mapping[str, Term] = {
     "focal": lambda logits, label, constants, weights: focal_classes_loss(logits, label, constants.gamma, weights),
 }
 """Every term a phase may weigh."""
-
-
-def check_terms(losses: Mapping[str, float]) -> None:
-    """Refuse unknown terms, negative weights, and nothing to learn from.
-
-    Raises:
-        BadInput: Naming the term.
-    """
-    for name, weight in losses.items():
-        if name not in TERMS:
-            near = difflib.get_close_matches(name, TERMS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"unknown loss {name!r}{hint}", where="losses", remedy=f"choose from {sorted(TERMS)}")
-        if weight < 0:
-            raise BadInput(f"the weight of {name!r} is {weight}", where=f"losses.{name}", remedy="use 0 or more")
-    if not any(losses.values()):
-        raise BadInput("every loss weighs 0", where="losses", remedy=f"weigh one of {sorted(TERMS)} above 0")
 
 
 def loss_terms(
@@ -59,24 +42,13 @@ def loss_terms(
         constants: Constants of the terms.
         weights: Factor by class, on every target by itself.
     """
-    weights = None if weights is None else weights.to(logits.device)
-    own = _of(logits, batch["label"], losses, constants, weights)
-    if "mix" not in batch:
-        return own
-    share = batch["mix"]
-    other = _of(logits, batch["label:partner"], losses, constants, weights)
-    return {name: share * own[name] + (1 - share) * other[name] for name in own}
-
-
-def _of(
-    logits: Float[Tensor, "b k"],
-    label: Int64[Tensor, "b"],
-    losses: Mapping[str, float],
-    constants: Objectives,
-    weights: Float[Tensor, "k"] | None,
-) -> dict[str, Float[Tensor, "b"]]:
+    factors = None if weights is None else weights.to(logits.device)
     chosen = {name: weight for name, weight in losses.items() if weight > 0}
-    return {name: weight * TERMS[name](logits, label, constants, weights) for name, weight in chosen.items()}
+
+    def terms(label: Int64[Tensor, "b"]) -> dict[str, Float[Tensor, "b"]]:
+        return {name: weight * TERMS[name](logits, label, constants, factors) for name, weight in chosen.items()}
+
+    return of_both_labels(batch, "label", terms)
 
 
 def class_weights(constants: Objectives, classes: Sequence[str], card: Card) -> Float[Tensor, "k"] | None:

@@ -1,0 +1,37 @@
+"""A backbone inside a recipe's model: its layers as parts, and the encoder that it is."""
+
+from components.core.engine.task import Encoder
+from components.core.models.backbone import Backbone
+from components.core.models.backbone_layers import GROUPS
+
+BACKBONE = "backbone"
+"""Name of the backbone in a model; the parts that are its layers begin so."""
+
+
+def backbone_parts(tower: Backbone) -> dict[str, list[str]]:
+    """Its layers from map to stem, each as a part: `backbone.stage4.1` to prefixes of names in a model."""
+    return {
+        part: [f"{BACKBONE}.{prefix}" for prefix in layer.prefixes]
+        for part, layer in zip(reversed(layer_parts(tower)), reversed(tower.layers), strict=True)
+    }
+
+
+def layer_parts(tower: Backbone) -> list[str]:
+    """Names of the parts that its layers are, from stem to map."""
+    return [f"{BACKBONE}.{layer.name}" for layer in tower.layers]
+
+
+def frozen_layers(tower: Backbone, frozen: frozenset[str]) -> int:
+    """How many of its layers, from the stem on, are frozen without one that trains before them."""
+    parts = layer_parts(tower)
+    return next((number for number, part in enumerate(parts) if part not in frozen), len(parts))
+
+
+def layer_groups(tower: Backbone) -> list[str]:
+    """Names of its groups of layers that have any, from map to stem."""
+    return [group for group in reversed(GROUPS) if any(layer.name.startswith(f"{group}.") for layer in tower.layers)]
+
+
+def picture_encoder(tower: Backbone) -> Encoder:
+    """The backbone up to its pooled map: the same tensors, whichever recipe holds it."""
+    return Encoder(module=tower, embed=tower.embed, size=tower.image_size, width=tower.width)
