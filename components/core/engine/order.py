@@ -83,9 +83,18 @@ def view_key(seed: int, source: int, view: int) -> ViewKey:
     return () if view == 0 else (seed, source, view)
 
 
+FRESH = 0xF4E5
+"""Ends the keys of views that are drawn for one epoch alone."""
+
+
 def fresh_key(seed: int, source: int, epoch: int) -> ViewKey:
     """Augmentation key of a view drawn for one epoch alone."""
-    return (seed, source, epoch, 0xF4E5)
+    return (seed, source, epoch, FRESH)
+
+
+def epoch_of(key: ViewKey) -> int | None:
+    """The epoch of its phase that a fresh view was drawn for; None for views that are kept and for the identity."""
+    return key[2] if len(key) == 4 and key[3] == FRESH else None
 
 
 def step_seed(seed: int, step: int, part: int, rank: int = 0) -> int:

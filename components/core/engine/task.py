@@ -174,3 +174,16 @@ class Task(Protocol):
 
     def decide(self, summary: Mapping[str, float]) -> dict[str, str]:
         """Choices that validation makes (which mask to predict, say), recorded with the model. May be empty."""
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """A task that makes choices once training has ended, of the weights that are handed on (an operating point)."""
+
+    def fit(self, measured: "dict[str, Tensor]", split: str) -> dict[str, str]:
+        """Choices, recorded with the model beside those of `Task.decide`.
+
+        Args:
+            measured: Concatenated measurements of `split`, as `Task.summarise` gets them.
+            split: `calibration` where the dataset has such a part, else `val`.
+        """

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,8 +12,10 @@ from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta, require_trained_on
 from components.core.data.card import Card
 from components.core.data.dataset import Dataset
+from components.core.engine.fitting import fitted
 from components.core.engine.job import Job, Result
 from components.core.engine.phase import Phase
+from components.core.engine.ranks import here
 from components.core.engine.run import train
 from components.core.engine.task import Task
 from components.core.identity import Identity
@@ -135,6 +137,8 @@ def run_subject(
             judged=subject.judged,
         )
         result = train(job, tracker)
+        with here().failing_together():
+            result = replace(result, decision={**result.decision, **fitted(job, result, tracker.heartbeat)})
         tracker.final(result.summary)
     if not first:
         return  # the first process of the launch has the same result, and writes it

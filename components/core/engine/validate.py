@@ -40,6 +40,35 @@ def in_order(
 
 
 @torch.no_grad()
+def measure(
+    *,
+    task: Task,
+    model: nn.Module,
+    examples: Examples,
+    features: FrozenFeatures,
+    losses: Mapping[str, float],
+    batch_size: int,
+    workers: int,
+    device: Device,
+    heartbeat: Callable[[], None] = silent,
+) -> dict[str, Tensor]:
+    """What the task measures of a split, in row order.
+
+    Args:
+        model: In eval mode.
+        device: Its processes share the batches; each gets the measurements of the whole split.
+    """
+    collected: dict[str, list[Tensor]] = {}
+    with device.autocast():
+        rows = _own_rows(len(examples.ids), batch_size, device.ranks)
+        for batch, found in in_order(examples, features, task.fields(losses), batch_size, workers, device, rows):
+            for name, value in task.measure(model, batch, found, losses).items():
+                collected.setdefault(name, []).append(value.float().cpu())
+            heartbeat()
+    return _of_all({name: torch.cat(values) for name, values in collected.items()}, device.ranks)
+
+
+@torch.no_grad()
 def validate(
     *,
     task: Task,
@@ -59,18 +88,22 @@ def validate(
         heartbeat: Called after every batch.
         device: Its processes share the batches; each gets the metrics of the whole split.
     """
-    collected: dict[str, list[Tensor]] = {}
     modes = {module: module.training for module in model.modules()}
     model.eval()
-    with average.applied() if average else nullcontext(), device.autocast():
-        rows = _own_rows(len(examples.ids), batch_size, device.ranks)
-        for batch, found in in_order(examples, features, task.fields(losses), batch_size, workers, device, rows):
-            for name, value in task.measure(model, batch, found, losses).items():
-                collected.setdefault(name, []).append(value.float().cpu())
-            heartbeat()
+    with average.applied() if average else nullcontext():
+        measured = measure(
+            task=task,
+            model=model,
+            examples=examples,
+            features=features,
+            losses=losses,
+            batch_size=batch_size,
+            workers=workers,
+            device=device,
+            heartbeat=heartbeat,
+        )
     for module, training in modes.items():
         module.training = training
-    measured = _of_all({name: torch.cat(values) for name, values in collected.items()}, device.ranks)
     return _judged(task, measured, device.ranks)
 
 
