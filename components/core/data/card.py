@@ -155,7 +155,7 @@ class Card(Values):
         attributes: Spread of numeric attributes (spacing, for example).
         volumes: Every volume that was cut into slices.
         quarantine: Cases that were set aside because they cannot be read.
-        left_out: Unlabelled cases that were set aside because they show what is held out.
+        left_out: Unlabelled cases that were set aside because they show what is held out, and files that are no cases.
         warnings: What a reader of results must know.
         sources: The raw files.
         index_sha256: Digest of index.parquet.

@@ -105,12 +105,14 @@ class Divided:
         rows: What the index holds.
         leaders: By id of every row the smallest id among its near-duplicates; None where nobody looked for them.
         left_out: Unlabelled cases that show what is held out.
+        unwanted: Files that are none of the cases.
         label_counts: Cases by label and split; empty where cases do not have several labels.
     """
 
     rows: Sequence[Row]
     leaders: Mapping[str, str] | None
     left_out: Sequence[Quarantined]
+    unwanted: Sequence[Quarantined]
     label_counts: Mapping[str, Mapping[str, LabelCount]]
 
 
@@ -147,7 +149,7 @@ def describe(
         attributes=_spreads(rows),
         volumes=facts.volumes(rows),
         quarantine=quarantine,
-        left_out=list(divided.left_out),
+        left_out=[*divided.left_out, *divided.unwanted],
         warnings=_warnings(source, divided, facts.groups, raw),
         sources=Sources(files=facts.files, sha256=_source_digest(rows), notices=_notices(raw)),
         index_sha256=index_sha256,
@@ -206,6 +208,8 @@ def _warnings(source: object, divided: Divided, found: str, raw: Path) -> list[s
     told += doubts_of_labels(divided.label_counts, where=str(raw))
     if divided.left_out:
         told.append(f"{len(divided.left_out)} unlabelled case(s) left out: of one source with what is held out")
+    if divided.unwanted:
+        told.append(f"{len(divided.unwanted)} file(s) left out, because what they hold is none of the cases")
     if all(row.split == UNLABELLED for row in divided.rows):
         told.append(ONLY_UNLABELLED)
     return told

@@ -20,7 +20,7 @@ from components.core.data.index import INDEX, Attribute, Row, write_index
 from components.core.data.kept import Kept
 from components.core.data.label_counts import count_labels
 from components.core.data.progress import Progress
-from components.core.data.quarantine import Quarantine, Quarantined, QuarantineLimits, Unreadable, name_of
+from components.core.data.quarantine import Quarantine, Quarantined, QuarantineLimits, Unreadable, Unwanted, name_of
 from components.core.data.shards import ShardEntry, ShardReader, ShardWriter
 from components.core.data.splits import Split
 from components.core.digest import digest_code, digest_path, digest_values
@@ -109,34 +109,42 @@ class _Work:
         cases = _listed(self.source, self.raw)
         quarantine, writer, facts = Quarantine(self.limits, self.raw), ShardWriter(self.folder), Facts()
         entries: list[_Entry] = []
+        unwanted: list[Quarantined] = []
         if waiting := len(kept):
             log.info("%d cases that an unfinished prepare decoded are taken up again if they are the same", waiting)
         with Progress("prepare", len(cases), shown=progress) as bar:
             for case, outcome in decode_all(cases, kept, workers):
                 bar.advance()
+                if isinstance(outcome, Unwanted):
+                    unwanted.append(_set_aside(case, outcome, self.raw))
+                    continue
                 if isinstance(outcome, Unreadable):
                     quarantine.add(case.id, outcome)
                     continue
                 entry, arrays = _entry(case, outcome), _arrays(case, outcome)
                 facts.add(arrays, case.sources, inferred=case.group is None, volume=entry.volume)
                 entries.append(replace(entry, shard=writer.add(case.id, arrays)))
-        quarantine.check(len(cases))
-        self._finish(entries, writer.close(), facts, quarantine)
+        quarantine.check(len(cases) - len(unwanted))
+        if not entries:
+            raise BadInput(f"none of {len(cases)} files is a case: {unwanted[0].reason}", where=str(self.raw))
+        divided = self._divide(entries, unwanted)
+        self._finish(divided, writer.close(), facts, quarantine)
 
-    def _finish(
-        self, entries: Sequence["_Entry"], shards: list[ShardEntry], facts: Facts, quarantine: Quarantine
-    ) -> None:
+    def _divide(self, entries: Sequence["_Entry"], unwanted: Sequence[Quarantined]) -> Divided:
         division = divide([entry.member for entry in entries], self.split)
         rows = _rows(entries, division)
         if isinstance(self.source, Choosy):
             self.source.check(rows, self.split)
-        write_index(self.folder, rows)
+        return _divided(entries, rows, division, self.raw, unwanted)
+
+    def _finish(self, divided: Divided, shards: list[ShardEntry], facts: Facts, quarantine: Quarantine) -> None:
+        write_index(self.folder, divided.rows)
         card = describe(
             source=self.source,
             raw=self.raw,
             recipe=self.recipe,
             split=self.split,
-            divided=_divided(entries, rows, division, self.raw),
+            divided=divided,
             facts=facts,
             quarantine=quarantine.entries,
             shards=shards,
@@ -144,7 +152,7 @@ class _Work:
         )
         write_card(self.folder, card)
         if isinstance(self.source, Shown):
-            _write_sheet(self.source, self.folder, shards, rows)
+            _write_sheet(self.source, self.folder, shards, divided.rows)
 
 
 @dataclass(frozen=True)
@@ -217,7 +225,13 @@ def _rows(entries: Sequence[_Entry], division: Division) -> list[Row]:
     ]
 
 
-def _divided(entries: Sequence[_Entry], rows: list[Row], division: Division, raw: Path) -> Divided:
+def _set_aside(case: Case, reason: Unwanted, raw: Path) -> Quarantined:
+    return Quarantined(id=case.id, file=name_of(Path(reason.where), raw), reason=reason.what)
+
+
+def _divided(
+    entries: Sequence[_Entry], rows: list[Row], division: Division, raw: Path, unwanted: Sequence[Quarantined]
+) -> Divided:
     leaders = division.leaders
     return Divided(
         rows=rows,
@@ -229,6 +243,7 @@ def _divided(entries: Sequence[_Entry], rows: list[Row], division: Division, raw
             for item, part in zip(entries, division.parts, strict=True)
             if part is None
         ],
+        unwanted=unwanted,
         label_counts=count_labels([item.case.labels for item in entries], division.parts),
     )
 

@@ -15,6 +15,10 @@ class Unreadable(BadInput):
         super().__init__(reason, where=str(where), remedy="replace or remove the file")
 
 
+class Unwanted(Unreadable):
+    """A file that is none of the cases, as its content tells (a mask beside its volume): left out and listed."""
+
+
 class QuarantineLimits(Values):
     """How much may be set aside.
 

@@ -90,6 +90,17 @@ def is_dicom(path: Path) -> bool:
         return stream.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
 
 
+def patient_of(path: Path) -> str:
+    """The PatientID that a file gives; empty where it gives none, or cannot be read (decoding reports that)."""
+    try:
+        data = _pydicom(path).dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
+        return str(data.get("PatientID") or "").strip()
+    except Exception as error:  # pydicom raises many kinds for a damaged file
+        if isinstance(error, BadInput):
+            raise
+        return ""
+
+
 def _header(path: Path) -> Any:
     try:
         return _pydicom(path).dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))

@@ -1,6 +1,7 @@
 """The source (patient, leaf) of a picture from its name."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -29,11 +30,20 @@ def source_of(found: Found, pattern: SourcePattern | None) -> str | None:
     """
     if found.group or pattern is None:
         return found.group
-    match = re.search(pattern, found.id)
+    return matched(pattern, found.id, found.image)
+
+
+def matched(pattern: SourcePattern, case: str, file: Path) -> str:
+    """What a pattern finds in a case's id.
+
+    Raises:
+        BadInput: The pattern does not match.
+    """
+    match = re.search(pattern, case)
     if match is None:
         raise BadInput(
-            f"data.group_pattern {pattern!r} does not match the id {found.id!r}",
-            where=str(found.image),
-            remedy="correct the pattern, or leave it out to infer groups from near-duplicates",
+            f"data.group_pattern {pattern!r} does not match the id {case!r}",
+            where=str(file),
+            remedy="correct the pattern, or leave it out to infer groups",
         )
     return match[1] if match.re.groups else match[0]
