@@ -39,13 +39,18 @@ def _add_stage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", 
     add_values(command)
     ports = command.add_argument_group("ports")
     for port in stage.input_ports():
-        ports.add_argument(flag(port.name), type=Path, required=port.required, metavar="PATH", help="input")
+        ports.add_argument(*_flags(stage, port.name), type=Path, required=port.required, metavar="PATH", help="input")
     for port in stage.output_ports():
-        ports.add_argument(flag(port.name), type=Path, required=port.required, metavar="PATH", help="output")
+        ports.add_argument(*_flags(stage, port.name), type=Path, required=port.required, metavar="PATH", help="output")
     pipeline = command.add_argument_group("set by the pipeline")
     pipeline.add_argument("--executor-input", help=argparse.SUPPRESS)
     pipeline.add_argument("--executor-output", type=Path, help=argparse.SUPPRESS)
     command.set_defaults(handler=lambda arguments: run_stage(stage, arguments))
+
+
+def _flags(stage: Stage[Any, Any, Any], port: str) -> list[str]:
+    """How a port is spelled: by its own name first, by which its value is then known."""
+    return [flag(port), *([flag(stage.aliases[port])] if port in stage.aliases else [])]
 
 
 def run_stage(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, TypeVar
@@ -69,6 +69,7 @@ class Stage(Generic[C, I, O]):
         outputs: Frozen dataclass of `Path` fields, each a file or folder `run` creates.
         run: The work. It may assume its inputs exist and its outputs do not.
         together: The processes of a launch (torchrun) share the work; else the first one does it, and the others wait.
+        aliases: Another word for a port on the command line, by the port's name.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Stage(Generic[C, I, O]):
     outputs: type[O]
     run: Callable[[C, I, O], None]
     together: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def identity(self, config: C, inputs: I) -> Identity:
         """What decides the result of a run: installed code, used values, the content of inputs and pretrained weights.

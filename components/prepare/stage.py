@@ -79,4 +79,5 @@ STAGE = Stage(
     inputs=Inputs,
     outputs=Outputs,
     run=run,
+    aliases={"raw": "data", "dataset": "out"},
 )
