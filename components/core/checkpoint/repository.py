@@ -205,6 +205,7 @@ class Checkpoints:
                 grace=self._grace,
                 newest=newest,
                 broken=self._broken,
+                own=self._sound,
             )
         except Temporary as error:  # the checkpoint is safe; the next one prunes again
             log.warning("cannot delete old checkpoints now: %s", error)
