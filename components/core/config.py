@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -145,7 +145,7 @@ def validate(cls: type[T], values: Mapping[str, Any], source: str) -> T:
     try:
         return cls.model_validate(dict(values))
     except ValidationError as error:
-        problems = [_describe(cls, problem) for problem in error.errors(include_url=False)]
+        problems = [_describe(cls, values, problem) for problem in error.errors(include_url=False)]
         raise BadInput(
             "the configuration is not valid:\n" + "\n".join(f"    {problem}" for problem in problems),
             where=source,
@@ -153,13 +153,24 @@ def validate(cls: type[T], values: Mapping[str, Any], source: str) -> T:
         ) from error
 
 
-def _describe(cls: type[BaseModel], problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
+def _describe(cls: type[BaseModel], values: Mapping[str, Any], problem: Any) -> str:
+    key = _key(values, problem["loc"], missing=problem["type"] == "missing")
     if problem["type"] != "extra_forbidden":
         return f"{key} = {problem.get('input')!r}: {problem['msg']}"
     near = difflib.get_close_matches(str(problem["loc"][-1]), _known_keys(cls), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{key} = {problem['input']!r}: unknown key{hint}"
+
+
+def _key(values: Any, place: Sequence[str | int], missing: bool) -> str:
+    """The dotted key as a file spells it: pydantic also names the members of unions that it tried, which none holds."""
+    found = []
+    for part in place[:-1] if missing else place:
+        listed = isinstance(values, list | tuple) and isinstance(part, int)
+        if listed or (isinstance(values, Mapping) and part in values):
+            values = values[part]
+            found.append(part)
+    return ".".join(map(str, [*found, place[-1]] if missing else found))
 
 
 def _known_keys(cls: type[BaseModel]) -> list[str]:

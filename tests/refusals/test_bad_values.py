@@ -53,6 +53,23 @@ def test_a_file_that_is_no_params_file(text: str, prepared: Path, refuse: Refuse
     assert str(file) in refuse(*training(tmp_path, prepared, "--params", file)).text
 
 
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("recipe.model.imag_size=64", "recipe.model.imag_size = 64: unknown key; did you mean 'image_size'?"),
+        ("recipe.model.clip.depth=0", "recipe.model.clip.depth = 0: "),
+        ("warmup.ema.decay=2", "warmup.ema.decay = 2: "),
+        ("recipe.model.clip={kind: huge}", "recipe.model.clip = {"),
+    ],
+)
+def test_a_wrong_key_is_spelt_as_files_spell_it(
+    override: str, expected: str, prepared: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    """Not with the names of the unions' members, which stand in no file."""
+    found = refuse(*training(tmp_path, prepared, "--set", override))
+    assert f"    {expected}" in found.text
+
+
 def test_names_that_are_not_there(prepared: Path, refuse: Refuse, tmp_path: Path) -> None:
     found = refuse(*training(tmp_path, prepared, "--size", "small"))
     assert "'small'" in found.text and "tiny" in found.text and OWN.name in found.text
