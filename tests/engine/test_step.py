@@ -108,8 +108,18 @@ def test_a_coupled_batch_is_never_halved_in_silence() -> None:
     assert "largest batch that fits is 2" in caught.value.remedy
 
 
+def test_a_batch_under_batch_norm_is_never_halved_in_silence() -> None:
+    """Half a batch has other statistics, so the result would depend on the memory of the machine."""
+    task = ToyTask(norm=True)
+    task.memory = 3
+    step, model = stepper(task)
+    model.train()
+    with pytest.raises(OutOfMemory, match="statistics of its batch"):
+        step.run(window(task, list(range(8))), [0] * 8, 0, 8)
+
+
 def test_one_sample_that_does_not_fit_is_an_error() -> None:
-    task = ToyTask()
+    task = ToyTask(norm=False)
     task.memory = 0
     step, _ = stepper(task)
     with pytest.raises(OutOfMemory, match="one sample"):

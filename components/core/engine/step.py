@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from components.core.engine.batch_norm import batch_statistics
 from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures
 from components.core.engine.gather import coupled, coupling
@@ -202,9 +203,10 @@ class Stepper:
             )
 
     def _smaller(self, micro_batch: int, batch: Batch, views: Sequence[int], error: BaseException) -> int:
-        if self._couples:
+        # Within one process batch norms leave the shares alone, but a smaller micro-batch has other statistics.
+        if whole := self._couples or batch_statistics(self._model):
             raise OutOfMemory(
-                f"a batch of {micro_batch} does not fit into memory and must not be split: {self._couples}",
+                f"a batch of {micro_batch} does not fit into memory and must not be split: {whole}",
                 where="batch_size",
                 remedy=f"the largest batch that fits is {self._largest(micro_batch, batch, views)}",
             ) from error
