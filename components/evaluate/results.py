@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from components.core.metrics.statistic import Statistic, statistic_difference, summarise_statistics
 from components.core.metrics.summary import Estimate, by_label, paired_difference, summarise_scores
@@ -10,9 +10,18 @@ from components.core.report.report import Confusion
 from components.evaluate.system import System
 from components.evaluate.values import AUGMENTED, PHASES, PROBES
 
+Tables: TypeAlias = Mapping[str, Mapping[str, Estimate]]
+"""Estimate by metric by system."""
+
+
+def tabulate(systems: Sequence[System], statistics: Mapping[str, Statistic], seed: int, draws: int) -> Tables:
+    """Means of the scores, and the statistics, of every system: what takes time, done once."""
+    return {system.name: estimates(system, statistics, seed, draws) for system in systems}
+
 
 def metrics(
     systems: Sequence[System],
+    tables: Tables,
     models: Mapping[str, str],
     headline: str,
     seed: int,
@@ -23,6 +32,7 @@ def metrics(
     """Everything `metrics.json` holds.
 
     Args:
+        tables: Of these systems.
         models: Digest of the model by phase.
         statistics: Metrics of the whole split, by name.
         confusion: Of the system that is shipped.
@@ -38,7 +48,6 @@ def metrics(
     named = {system.name: system for system in systems}
     statistics = statistics or {}
     labels = {name: _by_label(system, seed, draws) for name, system in named.items()}
-    tables = {name: estimates(system, statistics, seed, draws) for name, system in named.items()}
     return {
         "headline": headline,
         "models": dict(models),

@@ -67,7 +67,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     from components.core.tracking.tracker import Tracker
     from components.evaluate.cases import cases_csv
     from components.evaluate.classes import classes_csv
-    from components.evaluate.results import metrics
+    from components.evaluate.results import metrics, tabulate
     from components.evaluate.story import tell
     from components.evaluate.systems import Judge
 
@@ -81,12 +81,13 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
         systems = _systems(judge, config, inputs, outputs)
         shipped = next(system for system in systems if system.name == PHASES[-1])
         confusion = task.confusion(shipped.cases)
-        numbers = metrics(systems, models, task.headline, config.seed, values.draws, task.statistics, confusion)
+        tables = tabulate(systems, task.statistics, config.seed, values.draws)
+        numbers = metrics(systems, tables, models, task.headline, config.seed, values.draws, task.statistics, confusion)
         tracker.final({name: one["mean"] for name, one in numbers["systems"][PHASES[-1]].items() if one["n"]})
         outputs.metrics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         outputs.cases.write_text(cases_csv(systems, confusion.labels if confusion else ()), encoding="utf-8")
         outputs.classes.write_text(classes_csv(shipped, task.confusion), encoding="utf-8")
-        report = tell(judge, systems, config.recipe.name, values, inputs.end_to_end, inputs.previous)
+        report = tell(judge, systems, tables, config.recipe.name, values, inputs.end_to_end, inputs.previous)
         outputs.report.write_text(render(report), encoding="utf-8")
 
 

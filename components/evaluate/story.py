@@ -22,7 +22,7 @@ from components.core.report.report import (
 )
 from components.evaluate.cases import evidence_columns, read_cases
 from components.evaluate.classes import class_pairs
-from components.evaluate.results import by_class, estimates
+from components.evaluate.results import Tables, by_class
 from components.evaluate.system import System, evidence_of
 from components.evaluate.systems import Judge
 from components.evaluate.values import PHASES, Evaluate
@@ -30,11 +30,18 @@ from components.recipes.contract import CasePrediction, Indicator, RecipeTask
 
 
 def tell(
-    judge: Judge, systems: Sequence[System], recipe: str, values: Evaluate, model: Path, previous: Path | None
+    judge: Judge,
+    systems: Sequence[System],
+    tables: Tables,
+    recipe: str,
+    values: Evaluate,
+    model: Path,
+    previous: Path | None,
 ) -> Report:
     """The report of an evaluation.
 
     Args:
+        tables: Estimates of these systems.
         recipe: Its name.
         model: Folder of the model that would be shipped: the one whose worst cases are shown.
         previous: `cases.csv` of an earlier evaluation to compare with.
@@ -47,19 +54,17 @@ def tell(
     if confusion is not None:
         shown = _of_each(mistakes, values.pictures)
     painted = {case.id: case.pictures for case in judge.pictures(model, shown)}
-    summaries = [_summary(system, task.statistics, judge.seed, values.draws) for system in systems]
-    of_shipped = next(one for one in summaries if one.name == shipped.name)
     labels = [case.label for case in shipped.cases]
     return Report(
         title=f"{recipe}: evaluation",
         facts={**_facts(judge, recipe), **_last_values(judge, shipped)},
         headline=task.headline,
         ranking=task.ranking,
-        systems=summaries,
+        systems=[SystemSummary(system.name, tables[system.name], system.kind) for system in systems],
         curves=list(_curves(systems, task.monitor)),
         cases=[replace(case, pictures=painted.get(case.id, {})) for case in shipped.cases],
         by_label=by_label(shipped.scores, labels, shipped.groups, judge.seed, values.draws),
-        by_class=by_class(of_shipped.metrics),
+        by_class=by_class(tables[shipped.name]),
         confusion=confusion,
         mistakes=mistakes,
         reliability=None if confusion is None else reliability(shipped.evidence.arrays),
@@ -107,10 +112,6 @@ def _progress(indicator: Indicator, systems: Sequence[System], statistics: Mappi
         return Progress(name, indicator.hoped, "test split, mean", means)
     validated = {system.name: system.validated.get(name) for system in trained}
     return Progress(name, indicator.hoped, "validation", validated)
-
-
-def _summary(system: System, statistics: Mapping[str, Statistic], seed: int, draws: int) -> SystemSummary:
-    return SystemSummary(system.name, estimates(system, statistics, seed, draws), system.kind)
 
 
 def _curves(systems: Sequence[System], monitor: str) -> list[Curve]:

@@ -12,7 +12,7 @@ from kfp.dsl import ClassificationMetrics
 from components.core.component import confusion_metadata
 from components.core.metrics.statistic import statistic_difference
 from components.evaluate.classes import classes_csv
-from components.evaluate.results import metrics
+from components.evaluate.results import metrics, tabulate
 from components.evaluate.system import System
 from components.recipes.contract import CasePrediction
 
@@ -33,7 +33,9 @@ def systems() -> list[System]:
 
 def told(systems: Sequence[System]) -> dict[str, object]:
     shipped = confusion(systems[3].cases)
-    return json.loads(json.dumps(metrics(systems, {}, "f1_macro", 0, 200, STATISTICS, shipped)))  # type: ignore[no-any-return]
+    return json.loads(
+        json.dumps(metrics(systems, tabulate(systems, STATISTICS, 0, 200), {}, "f1_macro", 0, 200, STATISTICS, shipped))
+    )  # type: ignore[no-any-return]
 
 
 def test_statistics_stand_beside_the_means_of_scores(systems: list[System]) -> None:

@@ -13,6 +13,7 @@ from components.core.metrics.classification import f1_macro
 from components.core.report.render import render
 from components.core.report.report import Report
 from components.evaluate.cases import cases_csv
+from components.evaluate.results import tabulate
 from components.evaluate.story import tell
 from components.evaluate.system import System, evidence_of
 from components.evaluate.systems import Judge
@@ -64,7 +65,9 @@ SYSTEMS = [
 
 def told(judge: FakeJudge, pictures: int = 24, previous: Path | None = None) -> Report:
     values = Evaluate(pictures=pictures, draws=100)
-    return tell(cast(Judge, judge), SYSTEMS, "toy", values, Path("model"), previous)
+    return tell(
+        cast(Judge, judge), SYSTEMS, tabulate(SYSTEMS, STATISTICS, 0, 100), "toy", values, Path("model"), previous
+    )
 
 
 def test_the_worst_mistakes_of_each_class_are_shown_before_the_second_worst_of_any() -> None:

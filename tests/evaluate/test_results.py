@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from components.evaluate.cases import cases_csv
-from components.evaluate.results import metrics
+from components.evaluate.results import metrics, tabulate
 from components.evaluate.system import System
 from components.recipes.contract import CasePrediction
 
@@ -38,7 +38,7 @@ def systems() -> list[System]:
 
 
 def test_differences_are_between_phases_in_turn_and_of_the_last_to_every_other_system(systems: list[System]) -> None:
-    found = metrics(systems, DIGESTS, "dice", 0, 100)["differences"]
+    found = metrics(systems, tabulate(systems, {}, 0, 100), DIGESTS, "dice", 0, 100)["differences"]
     assert list(found) == [
         "warmup - untrained",
         "partial_unfreeze - warmup",
@@ -51,7 +51,7 @@ def test_differences_are_between_phases_in_turn_and_of_the_last_to_every_other_s
 
 
 def test_differences_pair_the_cases_where_both_are_defined(systems: list[System]) -> None:
-    found = metrics(systems, DIGESTS, "dice", 0, 100)["differences"]
+    found = metrics(systems, tabulate(systems, {}, 0, 100), DIGESTS, "dice", 0, 100)["differences"]
     expected = {
         "warmup - untrained": (2, 0.25),
         "partial_unfreeze - warmup": (1, 0.1),
@@ -65,7 +65,7 @@ def test_differences_pair_the_cases_where_both_are_defined(systems: list[System]
 
 
 def test_systems_labels_and_digests_are_told(systems: list[System]) -> None:
-    found = metrics(systems, DIGESTS, "dice", 0, 100)
+    found = metrics(systems, tabulate(systems, {}, 0, 100), DIGESTS, "dice", 0, 100)
     assert found["models"] == DIGESTS
     assert found["headline"] == "dice"
     assert list(found["systems"]) == list(found["labels"]) == [one.name for one in systems]

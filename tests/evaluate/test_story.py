@@ -13,6 +13,7 @@ import pytest
 from components.core.report.render import render
 from components.core.report.report import Report
 from components.evaluate.cases import cases_csv
+from components.evaluate.results import tabulate
 from components.evaluate.story import tell
 from components.evaluate.system import System
 from components.evaluate.systems import Judge
@@ -75,7 +76,7 @@ SYSTEMS = [
 
 
 def told(judge: FakeJudge, previous: Path | None = None, systems: Sequence[System] = SYSTEMS) -> Report:
-    return tell(cast(Judge, judge), systems, "toy", VALUES, Path("model"), previous)
+    return tell(cast(Judge, judge), systems, tabulate(systems, {}, 0, 100), "toy", VALUES, Path("model"), previous)
 
 
 def test_pictures_are_asked_of_the_worst_cases_and_scores_stay_those_that_were_counted() -> None:
