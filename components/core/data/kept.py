@@ -10,7 +10,6 @@ from components.core.config import Values
 from components.core.data.card import VolumeFacts
 from components.core.data.case import Decoded
 from components.core.digest import digest_bytes, digest_values
-from components.core.store import durable
 
 ENDING = ".case"
 
@@ -62,11 +61,19 @@ class Kept:
         return Decoded(load(arrays), facts.attributes, facts.volume)
 
     def put(self, case: str, key: str, sources: str, decoded: Decoded) -> None:
-        """Keep a decoded case; it is on the disk when this returns."""
+        """Keep a decoded case.
+
+        A kill leaves the file whole or not there. It is not forced onto the disk: after a power cut its digest tells
+        whether it got there, and waiting for a busy disk would cost more than decoding again.
+        """
         facts = _Facts(attributes=dict(decoded.attributes), volume=decoded.volume)
         arrays = save({name: np.ascontiguousarray(array) for name, array in decoded.arrays.items()})
         written = facts.model_dump_json().encode() + b"\n" + arrays
-        durable.replace(self._path(case, key, sources), digest_bytes(written).encode() + b"\n" + written)
+        path = self._path(case, key, sources)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".unfinished")
+        partial.write_bytes(digest_bytes(written).encode() + b"\n" + written)
+        partial.replace(path)
 
     def discard(self) -> None:
         """Remove everything: the dataset is finished, or nobody wants it."""

@@ -22,6 +22,7 @@ from components.core.volumes.contact_sheet import contact_sheet
 from components.core.volumes.extraction import Extraction
 from components.core.volumes.limits import VolumeLimits
 from components.recipes.contract import RawCase
+from components.recipes.ct_abnormality import phantom_set
 from components.recipes.ct_abnormality.label_table import Labelling, read_labels, refuse_misspelt, refuse_unnamed
 from components.recipes.ct_abnormality.layout import Found, find, stem_of
 from components.recipes.ct_abnormality.loading import NOT_SEEN, SLICES, load_volume
@@ -71,8 +72,6 @@ class CtData(Values):
 
     def synthesize(self, folder: Path) -> "CtData":
         """Write the phantoms in CT-RATE's layout. How their slices are cut stays as it is said here."""
-        from components.recipes.ct_abnormality import phantom_set
-
         phantom_set.write(self.synthetic, folder)
         return CtData(extraction=self.extraction, limits=self.limits, synthetic=self.synthetic)
 
