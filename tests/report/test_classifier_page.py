@@ -100,5 +100,8 @@ def test_the_diagram_is_that_of_the_calibration_error() -> None:
     assert found is not None
     gaps = np.abs(np.asarray(found.confidence) - np.asarray(found.accuracy))
     assert np.average(gaps, weights=found.count) == pytest.approx(ece(evidence))
+    apart = reliability({"truth": np.zeros(3), "probability": np.asarray([[0.9, 0.1], [0.98, 0.02], [0.1, 0.9]])})
+    assert apart is not None
+    assert (apart.confidence, apart.accuracy, apart.count) == ([pytest.approx(0.9), 0.98], [0.5, 1.0], [2, 1])
     assert reliability({"truth": evidence["probability"], "probability": evidence["probability"]}) is None
     assert reliability({}) is None
