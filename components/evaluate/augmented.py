@@ -14,10 +14,13 @@ from components.core.engine.task import Batch
 from components.core.tta import Picture, Tta, merge, view
 
 PICTURES = 4
-"""Dimensions of a batch field that holds pictures or masks: [b, c, h, w]."""
+"""Least dimensions of a batch field that holds pictures or masks: [b, c, h, w], or slices [b, n, c, h, w]."""
 
 MAPS = 3
 """Least dimensions of a prediction that is a map: [b, h, w]. One of two, [b, k], is about whole pictures."""
+
+VARIANCE = ":variance"
+"""Ending of the name of what the views differ by."""
 
 
 def average_views(tta: Tta, batch: Batch, predict: Callable[[Batch], dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -28,7 +31,8 @@ def average_views(tta: Tta, batch: Batch, predict: Callable[[Batch], dict[str, T
         predict: A batch like it to predictions by name, [b, h, w] or [b, k], each [b, ...].
 
     Returns:
-        As `predict`, float32 on the CPU.
+        As `predict`, float32 on the CPU; where there are several views also `NAME:variance` over them, of what is about
+        whole pictures [b, k].
     """
     collected: dict[str, list[Picture]] = {}
     for one in (view(name) for name in tta.views):
@@ -36,11 +40,16 @@ def average_views(tta: Tta, batch: Batch, predict: Callable[[Batch], dict[str, T
         for name, value in predict(shown).items():
             answer = value.float().cpu().numpy()
             collected.setdefault(name, []).append(_over_pixels(one.invert, answer) if answer.ndim >= MAPS else answer)
-    return {name: torch.from_numpy(merge(answers)) for name, answers in collected.items()}
+    found = {name: torch.from_numpy(merge(answers)) for name, answers in collected.items()}
+    return found | {
+        f"{name}{VARIANCE}": torch.from_numpy(np.var(np.stack(answers), axis=0, dtype=np.float64).astype(np.float32))
+        for name, answers in collected.items()
+        if len(answers) > 1 and answers[0].ndim < MAPS
+    }
 
 
 def _turned(change: Callable[[Picture], Picture], value: Tensor) -> Tensor:
-    if value.ndim != PICTURES:
+    if value.ndim < PICTURES:
         return value
     return torch.from_numpy(_over_pixels(change, value.cpu().numpy())).to(value.device)
 

@@ -45,9 +45,10 @@ def crooked(batch: Batch) -> dict[str, Tensor]:
 def test_an_equivariant_model_is_unchanged() -> None:
     batch = {"image": pictures(), "row": torch.arange(3)}
     found, expected = average_views(ALL, batch, pointwise), pointwise(batch)
-    assert list(found) == ["map", "probability"]
+    assert list(found) == ["map", "probability", "probability:variance"]
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found["probability:variance"], torch.zeros(3, 3), atol=1e-6, rtol=0)
 
 
 def test_the_identity_alone_is_the_plain_prediction() -> None:
@@ -72,6 +73,26 @@ def test_a_predictor_of_single_pictures_averages_the_same(tta: Tta) -> None:
             expected = tta.average(lambda shown, name=name: one(shown, name), image)
             np.testing.assert_allclose(found[name][place].numpy(), expected, atol=1e-5)
     assert not torch.allclose(found["map"], crooked(batch)["map"], atol=1e-3)
+
+
+def test_what_views_differ_by_is_told_of_numbers_about_whole_pictures() -> None:
+    batch = {"image": pictures()}
+    found = average_views(Tta(views=("identity", "flip_horizontal")), batch, crooked)
+    both = torch.stack([crooked(batch)["probability"], crooked({"image": batch["image"].flip(-1)})["probability"]])
+    torch.testing.assert_close(found["probability:variance"], both.var(dim=0, unbiased=False))
+    assert "map:variance" not in found and "probability:variance" not in average_views(Tta(), batch, crooked)
+
+
+def test_every_slice_of_a_volume_is_turned() -> None:
+    volume = torch.from_numpy(np.random.default_rng(4).random((2, 5, 3, 8, 8), np.float32))
+    seen: list[Tensor] = []
+
+    def predict(shown: Batch) -> dict[str, Tensor]:
+        seen.append(shown["image"])
+        return {"probability": shown["image"].mean(dim=(1, 3, 4))}
+
+    average_views(Tta(views=("identity", "rotate_90")), {"image": volume}, predict)
+    assert torch.equal(seen[1], volume.rot90(1, (-2, -1)))
 
 
 def test_only_pictures_are_turned() -> None:

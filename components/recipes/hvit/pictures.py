@@ -6,22 +6,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-SIDE = 256
-"""Side of a panel's picture, pixels."""
+from components.core.report.bars import SIDE, likeliest
+from components.core.report.bars import bars as probability_bars
 
 SHOWN = 3
 """Classes that get a bar: the most probable ones."""
 
-LINE = 26
-"""Height of one line of text with its bar, pixels."""
-
-RIGHT, WRONG, INK, PAPER = (0, 158, 115), (230, 159, 0), (30, 30, 30), (255, 255, 255)
-"""Bluish green and orange of Okabe and Ito's palette, which colour-blind readers tell apart."""
-
 HEAT = 0.5
 """Weight of a map over the picture."""
-
-FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
 
 def panels(
@@ -54,22 +46,9 @@ def answer(
 
 def bars(truth: int | None, probability: Float[np.ndarray, " k"], classes: Sequence[str]) -> UInt8[np.ndarray, "u v 3"]:
     """The true class in words (if it is known), and the most probable classes as bars with their names."""
-    order = np.argsort(-probability, kind="stable")[:SHOWN]
-    board = np.full((LINE * (1 + len(order)), SIDE, 3), PAPER, dtype=np.uint8)
-    if truth is not None:
-        _write(board, f"truth: {classes[truth]}", 0)
-    for place, number in enumerate(order, start=1):
-        share = float(probability[number])
-        top, colour = place * LINE, RIGHT if number == truth else WRONG
-        cv2.rectangle(board, (0, top + 3), (round(share * (SIDE - 1)), top + LINE - 3), colour, cv2.FILLED)
-        _write(board, f"{share:.2f} {classes[number]}", top)
-    return board
-
-
-def _write(board: UInt8[np.ndarray, "u v 3"], text: str, top: int) -> None:
-    # OpenCV's font knows ASCII alone; anything else would be drawn as question marks one by one.
-    plain = text.encode("ascii", "replace").decode("ascii")
-    cv2.putText(board, plain, (4, top + LINE - 9), FONT, SCALE, INK, 1, cv2.LINE_AA)
+    title = None if truth is None else f"truth: {classes[truth]}"
+    right = () if truth is None else (truth,)
+    return probability_bars(probability, classes, likeliest(probability, SHOWN), right, title)
 
 
 def with_heat(image: UInt8[np.ndarray, "u v 3"], places: Float[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "u v 3"]:

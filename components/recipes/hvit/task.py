@@ -177,9 +177,9 @@ class HVitTask:
         decision: Mapping[str, str],
         pictures: bool,
     ) -> CasePrediction:
-        """Judge one sample; whatever else was predicted are maps for its pictures."""
-        maps = {name: np.asarray(value.detach().float().cpu().numpy()) for name, value in predicted.items()}
-        probability = maps.pop("probability")
+        """Judge one sample; the maps among what was predicted are for its pictures."""
+        arrays = {name: np.asarray(value.detach().float().cpu().numpy()) for name, value in predicted.items()}
+        probability, maps = arrays["probability"], {name: one for name, one in arrays.items() if one.ndim > 1}
         return judge(dataset, sample, probability, self.classes, maps=maps, pictures=pictures)
 
     def confusion(self, cases: Sequence[CasePrediction]) -> Confusion:
