@@ -27,9 +27,12 @@ def frozen_layers(tower: Backbone, frozen: frozenset[str]) -> int:
     return next((number for number, part in enumerate(parts) if part not in frozen), len(parts))
 
 
-def layer_groups(tower: Backbone) -> list[str]:
-    """Names of its groups of layers that have any, from map to stem."""
-    return [group for group in reversed(GROUPS) if any(layer.name.startswith(f"{group}.") for layer in tower.layers)]
+def backbone_groups(tower: Backbone) -> dict[str, list[str]]:
+    """Its parts by group of layers, from map to stem; a group that it lacks is empty."""
+    return {
+        group: [part for part in reversed(layer_parts(tower)) if part.startswith(f"{BACKBONE}.{group}.")]
+        for group in reversed(GROUPS)
+    }
 
 
 def picture_encoder(tower: Backbone) -> Encoder:
