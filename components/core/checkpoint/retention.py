@@ -26,7 +26,7 @@ def prune(
     broken: Collection[str],
     own: Collection[str],
 ) -> set[str]:
-    """Delete manifests that are not retained, then blobs that no manifest names: own ones at once, others after `grace`.
+    """Delete manifests that are not retained, then blobs that no manifest names: own ones now, others after `grace`.
 
     A model that trains fast would otherwise fill a disk with the checkpoints of one hour.
 
