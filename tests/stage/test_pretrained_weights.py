@@ -15,7 +15,7 @@ from components.core.config import read_params
 from components.core.errors import BadInput
 from components.core.stage import Stage, StageConfig, execute
 
-BUILD_A_MODEL = ("warmup", "partial_unfreeze", "end_to_end", "evaluate", "export")
+BUILD_A_MODEL = ("pretrain", "warmup", "partial_unfreeze", "end_to_end", "evaluate", "export")
 
 
 class Config(StageConfig):
