@@ -1,4 +1,4 @@
-"""`thaw predict`: ask an exported bundle about one picture."""
+"""`thaw predict`: ask an exported bundle about one picture or volume."""
 
 import argparse
 import json
@@ -11,8 +11,8 @@ from pipelines.grammar import Commands
 
 def add(commands: Commands) -> None:
     """Mount the command."""
-    command = commands.add_parser("predict", help="ask an exported bundle about one picture")
-    command.add_argument("image", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF or BMP")
+    command = commands.add_parser("predict", help="ask an exported bundle about one picture or volume")
+    command.add_argument("image", type=Path, metavar="IMAGE", help="PNG, JPEG, TIFF or BMP; a volume for CT bundles")
     command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder made by `thaw export`")
     command.add_argument("--prompt", default="", metavar="TEXT", help="what is asked (default: the only prompt)")
     command.add_argument("--out", type=Path, metavar="FILE", help="PNG or JSON to write (default: named after IMAGE)")

@@ -6,7 +6,6 @@ from typing import Any
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from components.core.data.images import read_image
 from components.core.errors import BadInput
 from components.core.export.bundle import RECIPE, Bundle, write_json
 from components.core.export.prediction import Prediction
@@ -14,10 +13,10 @@ from components.recipes import AnyRecipe
 
 
 def predict_command(image: Path, prompt: str, bundle: Path, out: Path | None = None) -> dict[str, Any]:
-    """Answer for one picture and write the answer: pictures as PNG, values as JSON.
+    """Answer for one picture or volume and write the answer: pictures as PNG, values as JSON.
 
     Args:
-        image: PNG, JPEG, TIFF or BMP.
+        image: PNG, JPEG, TIFF or BMP; where the bundle answers for volumes .mha, .mhd, .nii, .nii.gz or a DICOM folder.
         prompt: What is asked; empty takes the bundle's only prompt.
         bundle: Folder made by `thaw export`.
         out: File that ends in `.png` or `.json`; None writes `<image>.mask.png` or the like, or `<image>.json` where
@@ -38,7 +37,7 @@ def predict_command(image: Path, prompt: str, bundle: Path, out: Path | None = N
             remedy="give --out a name that ends in .png (pictures) or .json (values)",
         )
     predictor = _recipe(opened).predictor(opened)
-    prediction = predictor.predict(read_image(image), prompt)
+    prediction = predictor.predict(predictor.read(image), prompt)
     told = {**prediction.values, "warning": opened.metadata.get("warning", "")}
     as_json = out.suffix.lower() == ".json" if out is not None else prediction.main == "values"
     if as_json:

@@ -4,8 +4,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from components.recipes.ct_abnormality.recipe import CtAbnormality
 from components.recipes.freqmedclip.recipe import FreqMedClip
 from components.recipes.hvit.recipe import HVit
 
-AnyRecipe: TypeAlias = Annotated[FreqMedClip | HVit, Field(discriminator="name")]
+AnyRecipe: TypeAlias = Annotated[CtAbnormality | FreqMedClip | HVit, Field(discriminator="name")]
 """Every recipe: a new one is one word here."""

@@ -51,9 +51,9 @@ def job(task: Any, folder: Path, parts: Mapping[str, int]) -> Job:
     return Job(task, phase, "warmup", 0, runtime, Parts(parts), None, Identity("warmup", "", {}, {}), str(folder))  # type: ignore[arg-type]
 
 
-def result(task: ToyTask, scale: float) -> Result:
+def result(task: ToyTask, scale: float, steps: int = 1) -> Result:
     weights = {name: value * scale for name, value in task.build_model(0).state_dict().items()}
-    return Result(weights, None, [], {}, {}, 0, 0, [], {})
+    return Result(weights, None, [], {}, {}, steps, 0, [], {})
 
 
 @pytest.mark.parametrize(("parts", "split"), [({"val": 7, "calibration": 7}, "calibration"), ({"val": 7}, "val")])
@@ -78,6 +78,8 @@ def test_what_is_handed_on_is_measured_in_eval_mode(tmp_path: Path) -> None:
 
 def test_a_task_that_fits_nothing_is_asked_nothing(tmp_path: Path) -> None:
     assert fitted(job(ToyTask(), tmp_path, {}), result(ToyTask(), 1.0)) == {}
+    task = FittingTask()
+    assert fitted(job(task, tmp_path, {"val": 7}), result(task, 1.0, steps=0)) == {} and not task.asked
 
 
 def test_a_fresh_view_tells_its_epoch() -> None:

@@ -15,7 +15,7 @@ CALIBRATION, VALIDATION = "calibration", "val"
 
 
 def fitted(job: Job, result: Result, heartbeat: Callable[[], None] = silent) -> dict[str, str]:
-    """What the task fits to its finished model; empty where it fits nothing.
+    """What the task fits to its finished model; empty where it fits nothing, and where no step was made.
 
     All processes of a launch share the work, and each gets the same.
 
@@ -25,8 +25,8 @@ def fitted(job: Job, result: Result, heartbeat: Callable[[], None] = silent) -> 
         heartbeat: Called after every batch.
     """
     task = job.task
-    if not isinstance(task, Fits):
-        return {}
+    if not isinstance(task, Fits) or not result.steps:
+        return {}  # a phase of no epochs passes on what was fitted before it
     split = CALIBRATION if job.dataset.rows(CALIBRATION) else VALIDATION
     model = task.build_model(job.seed)
     put_whole(model, result.weights, f"what {job.name} hands on")

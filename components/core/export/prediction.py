@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,11 +28,18 @@ class Prediction:
 class Predictor(Protocol):
     """A bundle, ready to answer."""
 
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """What `predict` takes, of a file: a picture [h, w, 3], or the slices of a volume [n, h, w, c].
+
+        Raises:
+            BadInput: It cannot be read.
+        """
+
     def predict(self, image: NDArray[np.uint8], prompt: str) -> Prediction:
-        """Answer for one picture.
+        """Answer for one picture, or for one volume.
 
         Args:
-            image: RGB, [h, w, 3], any size.
+            image: RGB, [h, w, 3], any size; or slices, as `read` cuts them.
             prompt: What is asked; empty takes the bundle's only prompt, or none where the recipe needs none.
 
         Raises:

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from components.core.metrics.crg import crg
+from components.core.metrics.operating_point import OPERATING_POINT
 
 Evidence = Mapping[str, NDArray[np.float64]]
 PerLabel = Callable[[Evidence], Float[np.ndarray, " l"]]
 
 UNDEFINED = float("nan")
-OPERATING_POINT = 0.5
-"""Probability from which a label is called present: the challenge fixes it, logits are shifted to fit it."""
 
 
 def auroc_by_label(evidence: Evidence) -> Float[np.ndarray, " l"]:

@@ -15,13 +15,12 @@ from components.core.errors import BadInput
 from components.core.export.bundle import METADATA, Bundle
 from components.core.export.graph import Graph
 from components.core.export.prediction import Prediction
-from components.core.metrics.multilabel import OPERATING_POINT
-from components.core.metrics.operating_point import apply_shifts
+from components.core.metrics.operating_point import OPERATING_POINT, apply_shifts
 from components.core.report.bars import likeliest
 from components.core.tta import Picture, Tta
-from components.core.volumes.extraction import Extraction, extract
+from components.core.volumes.extraction import Extraction
 from components.core.volumes.limits import VolumeLimits
-from components.core.volumes.open import open_volume
+from components.recipes.ct_abnormality.loading import SLICES, load_volume
 from components.recipes.ct_abnormality.pictures import answer
 from components.recipes.ct_abnormality.slices import as_rgb, places
 
@@ -98,10 +97,10 @@ class CtPredictor:
         """Slices of a volume: `.nii`, `.nii.gz`, `.mha`, `.mhd` or a folder of DICOM files.
 
         Raises:
-            Unreadable: It is damaged, or its Hounsfield units are in doubt.
+            Unreadable: It is damaged, its Hounsfield units are in doubt, or it is no CT.
         """
-        volume = open_volume(path, self.settings.limits)
-        return extract(volume, self.settings.extraction).slices
+        loaded = load_volume(path, self.settings.extraction, self.settings.limits, None)
+        return np.asarray(loaded.arrays[SLICES])
 
     def predict(self, image: NDArray[np.uint8], prompt: str) -> Prediction:
         """Probability of every label.

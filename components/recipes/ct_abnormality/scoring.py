@@ -8,7 +8,7 @@ from jaxtyping import Float
 from components.core.data.case import LABELS
 from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
-from components.core.metrics.multilabel import OPERATING_POINT
+from components.core.metrics.operating_point import OPERATING_POINT
 from components.recipes.contract import CasePrediction
 from components.recipes.ct_abnormality.loading import SLICES
 from components.recipes.ct_abnormality.measures import PROBABILITY, TRUTH, presence

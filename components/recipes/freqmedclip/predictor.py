@@ -1,6 +1,7 @@
 """A bundle's answer to one picture and one prompt, by onnxruntime and NumPy. No torch."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from components.core.augment.joint import resize_image
 from components.core.config import Values, validate
+from components.core.data.images import read_image
 from components.core.export.bundle import METADATA, Bundle
 from components.core.export.graph import Graph
 from components.core.export.pixels import unit
@@ -94,6 +96,10 @@ class FreqMedClipPredictor:
         settings = validate(Inference, dict(bundle.metadata.get("inference", {})), where)
         graphs = {name: Graph(bundle.folder / f"{name}.onnx") for name in settings.graphs}
         return cls(settings, KnownPrompts.open(bundle, config), graphs)
+
+    def read(self, path: Path) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture of a file, RGB."""
+        return read_image(path)
 
     def predict(self, image: NDArray[np.uint8], prompt: str) -> Prediction:
         """Mask and probability at the picture's own size.

@@ -1,6 +1,7 @@
 """A bundle's answer to one picture, by onnxruntime and NumPy. No torch."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from components.core.augment.joint import resize_image
 from components.core.config import Values, validate
+from components.core.data.images import read_image
 from components.core.errors import BadInput
 from components.core.export.bundle import METADATA, Bundle
 from components.core.export.graph import Graph
@@ -71,6 +73,10 @@ class HVitPredictor:
         """
         settings = validate(Inference, dict(bundle.metadata.get("inference", {})), str(bundle.folder / METADATA))
         return cls(settings, Graph(bundle.folder / f"{GRAPH}.onnx"))
+
+    def read(self, path: Path) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture of a file, RGB."""
+        return read_image(path)
 
     def predict(self, image: NDArray[np.uint8], prompt: str) -> Prediction:
         """The likeliest class and the probability of each.
