@@ -9,7 +9,8 @@ from typing import Any
 from components import stages
 from components.cli.values import configure
 from components.core.digest import digest_path
-from components.core.stage import Stage, StageConfig, execute, is_finished
+from components.core.outputs import is_finished
+from components.core.stage import Stage, StageConfig, execute
 from components.core.store import durable
 from pipelines.meter import Meter
 from pipelines.wiring import NODES, Node

@@ -16,7 +16,7 @@ from components.core.checkpoint.failures import failed
 from components.core.checkpoint.latest import read_latest
 from components.core.checkpoint.manifest import Damaged, Manifest, names, read_manifest
 from components.core.errors import BadInput
-from components.core.stage import is_published
+from components.core.outputs import is_published
 from components.core.store import Store, open_store
 from pipelines.local import ENDINGS, SUMMARY
 from pipelines.wiring import NODES

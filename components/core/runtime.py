@@ -59,6 +59,8 @@ class Runtime(Values):
         extend_epochs: Epochs to train beyond the configured ones, or beyond those after which patience ended them: a
             run, finished or not, goes on from its last checkpoint. Recorded as inexact in the model.
         pushgateway: Address of a Pushgateway for the final outcome; None pushes nothing.
+        results: Folder or `s3://bucket/prefix` of finished stages by content, which runs share: a stage that finished
+            anywhere with the same code, values and inputs is fetched from there. None keeps nothing.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -69,6 +71,7 @@ class Runtime(Values):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_address: Literal["loopback", "all"] = "loopback"
     pushgateway: str | None = None
+    results: str | None = None
     tensorboard: Path | None = None
     allow_inexact: bool = False
     restart: bool = False

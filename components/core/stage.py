@@ -6,22 +6,19 @@ output makes running the same stage on the same inputs again a no-op.
 """
 
 import dataclasses
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, TypeVar
 
-from filelock import FileLock, Timeout
-
 from components.core import launch
 from components.core.config import Values
-from components.core.digest import digest_code, digest_once, digest_path
-from components.core.errors import BadInput, Temporary
+from components.core.digest import digest_code, digest_once
+from components.core.errors import BadInput
 from components.core.identity import Identity
+from components.core.outputs import alone, digests_of, discard, is_finished, paths_of, publish, record_file, unfinished
+from components.core.results import open_results
 from components.core.runtime import Runtime
 from components.core.store import durable
 
@@ -89,7 +86,7 @@ class Stage(Generic[C, I, O]):
         Raises:
             BadInput: Pretrained weights are not where the values say.
         """
-        content = {**_digests(inputs), **_weights(config.weight_files())}
+        content = {**digests_of(inputs), **_weights(config.weight_files())}
         return Identity(stage=self.name, code=digest_code(), config=config.used(), inputs=content)
 
     def record(self, config: C, inputs: I) -> dict[str, Any]:
@@ -122,7 +119,8 @@ def execute(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
     Of the processes of a launch (torchrun) the first one decides, and makes the outputs; their errors are shared.
 
     Returns:
-        True if the stage ran, False if there was nothing to do.
+        True if the stage ran, False if there was nothing to do: its outputs are in place, or were fetched from
+        `runtime.results`.
 
     Raises:
         BadInput: An input is missing, or the outputs' folder cannot be created.
@@ -154,86 +152,52 @@ def _execute(
     """
     _check_inputs(stage, inputs)
     record = stage.record(config, inputs)
-    if not agreed(config.runtime.restart or not is_finished(record, outputs)):
-        return False
-    folder = _record_file(outputs).parent
+    restart, results = config.runtime.restart, open_results(config.runtime.results)
+    if not restart and is_finished(record, outputs):
+        return agreed(False)
+    folder = record_file(outputs).parent
     with durable.explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _alone(stage.name, outputs):
+    with alone(stage.name, outputs):
+        if not restart and results is not None and results.fetch(record, outputs):
+            return agreed(False)
+        agreed(True)
         _make(stage, config, inputs, outputs, record)
+        if results is not None:
+            results.keep(record, outputs)
     return True
 
 
 def _assist(stage: Stage[C, I, O], config: C, inputs: I, outputs: O) -> bool:
     """Share the work of a stage whose outputs another process makes: what this one leaves is discarded."""
     with TemporaryDirectory(prefix=f"{stage.name}-") as folder:
-        elsewhere = {name: Path(folder) / path.name for name, path in _paths(outputs).items()}
+        elsewhere = {name: Path(folder) / path.name for name, path in paths_of(outputs).items()}
         stage.run(config, inputs, stage.outputs(**elsewhere))
     return True
 
 
-@contextmanager
-def _alone(name: str, outputs: Any) -> Iterator[None]:
-    """Nobody else makes these outputs meanwhile; the lock of a killed process is gone with it."""
-    file = _record_file(outputs).with_suffix(".lock")
-    lock = FileLock(file, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise Temporary(
-            f"{name}: another process is making these outputs", where=str(file), remedy="wait for it, or name others"
-        ) from error
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        lock.release()
-
-
 def _make(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, record: dict[str, Any]) -> None:
     """Run the stage into temporary outputs, and put them in place."""
-    folder = _record_file(outputs).parent
+    folder = record_file(outputs).parent
     with durable.explained(folder):
-        staged = _staged(outputs)
+        staged = unfinished(outputs)
     try:
         with durable.full_disk_explained(folder):
             stage.run(config, inputs, staged)
-            _publish(staged, outputs, record)
+            publish(staged, outputs, record)
     finally:
-        for path in _paths(staged).values():
-            _discard(path)
-
-
-def is_finished(record: dict[str, Any], outputs: Any) -> bool:
-    """Do the outputs exist, unharmed, as made by a run with this record?"""
-    paths = _paths(outputs)
-    if not all(path.exists() for path in paths.values()):
-        return False
-    file = _record_file(outputs)
-    if not file.exists():
-        return False
-    written = json.loads(file.read_text(encoding="utf-8"))
-    made = written.pop("outputs", None)
-    return bool(written == record and made == {name: digest_path(path) for name, path in paths.items()})
-
-
-def is_published(outputs: Any) -> bool:
-    """Has some run of the stage finished here? Whether it was this configuration's is for `is_finished` to say."""
-    return _record_file(outputs).exists() and all(path.exists() for path in _paths(outputs).values())
+        for path in paths_of(staged).values():
+            discard(path)
 
 
 def _check_inputs(stage: Stage[Any, Any, Any], inputs: Any) -> None:
-    for name, path in _paths(inputs).items():
+    for name, path in paths_of(inputs).items():
         if not path.exists():
             raise BadInput(
                 f"{stage.name}: input {name!r} does not exist",
                 where=str(path),
                 remedy=f"run the stage that makes it, or correct --{name.replace('_', '-')}",
             )
-
-
-def _digests(ports: Any) -> dict[str, str]:
-    return {name: digest_path(path) for name, path in _paths(ports).items()}
 
 
 def _weights(files: Mapping[str, Path]) -> dict[str, str]:
@@ -245,44 +209,3 @@ def _weights(files: Mapping[str, Path]) -> dict[str, str]:
                 remedy="fetch them, or correct their place in recipe.model",
             )
     return {f"weights:{name}": digest_once(path) for name, path in files.items()}
-
-
-def _paths(ports: Any) -> dict[str, Path]:
-    pairs = ((field.name, getattr(ports, field.name)) for field in dataclasses.fields(ports))
-    return {name: path for name, path in pairs if path is not None}
-
-
-def _staged(outputs: Any) -> Any:
-    """The same ports, each with a temporary name in the same folder (so that renaming is atomic)."""
-    changed = {}
-    for name, path in _paths(outputs).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        changed[name] = path.with_name(f".{path.name}.unfinished")
-        _discard(changed[name])
-    return dataclasses.replace(outputs, **changed)
-
-
-def _publish(staged: Any, outputs: Any, record: dict[str, Any]) -> None:
-    made = _paths(staged)
-    missing = [name for name, path in made.items() if not path.exists()]
-    if missing:
-        raise RuntimeError(f"the stage returned without making its outputs {missing}")
-    record = {**record, "outputs": _digests(staged)}
-    _record_file(outputs).unlink(missing_ok=True)
-    for name, path in _paths(outputs).items():
-        _discard(path)
-        made[name].rename(path)
-    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    durable.replace(_record_file(outputs), text.encode())
-
-
-def _record_file(outputs: Any) -> Path:
-    first = next(iter(_paths(outputs).values()))
-    return first.with_name(f"{first.name}.stage.json")
-
-
-def _discard(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from components.core.config import Values
 from components.core.digest import digest_values
-from components.core.stage import is_finished
+from components.core.outputs import is_finished
 from components.core.store import durable
 from pipelines.local import Step, outputs_in
 from pipelines.meter import Meter
