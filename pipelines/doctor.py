@@ -20,7 +20,7 @@ from components.core.contrastive.values import ENCODER
 from components.core.engine.announce import count_parameters
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
-from components.core.engine.groups import layer_rates, owners
+from components.core.engine.layers import Layers
 from components.core.engine.phase import Phase
 from components.core.tracking.overview import show_bytes
 from pipelines import peak
@@ -100,18 +100,17 @@ def _version(name: str) -> str:
 def part_rows(rehearsal: Rehearsal) -> list[PartRow]:
     """Parameters by part from head to stem, and what every phase does with them."""
     model = rehearsal.task.build_model(rehearsal.seed)
-    parts = rehearsal.task.parts(model)
-    owned = owners(model, parts)
-    counts = count_parameters(model, owned)
+    layers = Layers.of(rehearsal.task, model)
+    counts = count_parameters(model, layers.owned)
     rates = {
-        name: _encoder_rates(rehearsal, model, owned, phase)
+        name: _encoder_rates(rehearsal, model, layers.owned, phase)
         if name in rehearsal.subjects
-        else layer_rates(model, owned, parts, phase)
+        else layers.rates(phase)
         for name, phase in rehearsal.phases.items()
     }
     rows = [
         PartRow(part, counts.get(part, 0), {name: found[part] for name, found in rates.items() if part in found})
-        for part in parts
+        for part in layers.parts
     ]
     return [_join(list(alike)) for _, alike in groupby(rows, key=lambda row: (_family(row.name), dict(row.rates)))]
 

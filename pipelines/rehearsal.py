@@ -23,7 +23,11 @@ from components.core.runtime import Cache, Runtime
 from components.core.stage import StageConfig
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
+from components.model_stage import TrainingStageConfig
 from components.recipes.contract import Recipe, RecipeTask
+
+FIRST = "warmup"
+"""A stage that has a recipe."""
 
 PAIR = 2
 """Fewest pictures of which one can be told from another."""
@@ -38,7 +42,7 @@ class Rehearsal:
     Attributes:
         recipe: With random weights where pretrained ones are not on this machine.
         missing: Those weights, one line each.
-        phases: By stage, in order.
+        phases: By stage, in order; the legs of a stage that has several are `partial_unfreeze.1` and so on.
         dataset: The recipe's synthetic data.
         runtime: The configured one, silent, with a cache folder of its own.
         cache: The configured cache folder, which nothing here touches.
@@ -112,12 +116,11 @@ def rehearse(values: Mapping[str, Any], source: str, folder: Path, *, untrained:
         BadInput: The values are not valid.
     """
     configs = {name: configure(stages.load(name), dict(values), source) for name in stages.NAMES}
-    phases = {name: phase for name, config in configs.items() if (phase := _phase(name, config)) is not None}
-    first = configs[next(iter(phases))]
-    trained: Recipe = vars(first)["recipe"]
+    phases = {part: phase for name, config in configs.items() for part, phase in _phases(name, config).items()}
+    trained: Recipe = vars(configs[FIRST])["recipe"]
     missing = trained.missing_weights()
     recipe = trained.untrained() if missing or untrained else trained
-    runtime = first.runtime
+    runtime = configs[FIRST].runtime
     cache = Cache(dir=folder / "cache", max_gb=runtime.cache.max_gb, dtype=runtime.cache.dtype)
     dataset = _synthetic(recipe, folder / "dataset")
     seed = int(values.get("seed", 0))
@@ -136,12 +139,14 @@ def rehearse(values: Mapping[str, Any], source: str, folder: Path, *, untrained:
     )
 
 
-def _phase(name: str, config: StageConfig) -> Phase | None:
-    """The phase that a stage trains; None for a stage that trains nothing."""
+def _phases(name: str, config: StageConfig) -> dict[str, Phase]:
+    """What a stage trains, by its name, or by `name.1`, `name.2`, ... where a strategy makes several legs of it."""
     section = getattr(config, name, None)
-    if isinstance(section, Pretrain):
-        return section.phase() if section.epochs else None
-    return section if isinstance(section, Phase) else None
+    found = [section.phase()] if isinstance(section, Pretrain) else []
+    if isinstance(config, TrainingStageConfig):
+        found = config.phases()
+    legs = [phase for phase in found if phase.epochs]
+    return {name if len(legs) == 1 else f"{name}.{number}": leg for number, leg in enumerate(legs, start=1)}
 
 
 def _synthetic(recipe: Recipe, folder: Path) -> Dataset:

@@ -15,7 +15,7 @@ from components.core.engine.device import Device
 from components.core.engine.features import FrozenFeatures, Views
 from components.core.engine.groups import owners
 from components.core.engine.job import Job
-from components.core.engine.run import train
+from components.core.engine.legs import train
 from components.core.engine.snapshot import put_whole
 from components.core.engine.start import put_start
 from components.core.engine.task import Batch, Examples, Features

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from components.core.engine.phase import Phase
 from components.core.stage import Stage
-from components.model_stage import ModelStageConfig
+from components.model_stage import TrainingStageConfig
 
 
-class Config(ModelStageConfig):
+class Config(TrainingStageConfig):
     """Values of the stage."""
 
-    uses: ClassVar = ("seed", "recipe", "partial_unfreeze")
+    uses: ClassVar = ("seed", "recipe", "strategy", "partial_unfreeze")
+    stage: ClassVar = "partial_unfreeze"
 
     partial_unfreeze: Phase
 
@@ -40,13 +41,11 @@ class Outputs:
 
 
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
-    """Train the phase."""
-    from components.core.engine.training import PhaseFiles, run_phase
+    """Train the phase, or the legs that a strategy makes of it."""
+    from components.core.engine.training import PhaseFiles, run_phases
 
     files = PhaseFiles(inputs.dataset, inputs.weights, outputs.model, outputs.metrics)
-    run_phase(
-        config.recipe, config.partial_unfreeze, config.seed, config.runtime, STAGE.identity(config, inputs), files
-    )
+    run_phases(config.recipe, config.phases(), config.seed, config.runtime, STAGE.identity(config, inputs), files)
 
 
 STAGE = Stage(

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from components.core.engine.phase import Phase
 from components.core.stage import Stage
-from components.model_stage import ModelStageConfig
+from components.model_stage import TrainingStageConfig
 
 
-class Config(ModelStageConfig):
+class Config(TrainingStageConfig):
     """Values of the stage.
 
     Attributes:
@@ -19,7 +19,8 @@ class Config(ModelStageConfig):
             records it. Decides whether the stage runs, not its result.
     """
 
-    uses: ClassVar = ("seed", "recipe", "warmup")
+    uses: ClassVar = ("seed", "recipe", "strategy", "warmup")
+    stage: ClassVar = "warmup"
 
     warmup: Phase
     foreign_encoder: bool = False
@@ -48,11 +49,11 @@ class Outputs:
 
 
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
-    """Train the phase."""
-    from components.core.engine.training import PhaseFiles, run_phase
+    """Train the phase, or the legs that a strategy makes of it."""
+    from components.core.engine.training import PhaseFiles, run_phases
 
     files = PhaseFiles(inputs.dataset, inputs.encoder, outputs.model, outputs.metrics, foreign=config.foreign_encoder)
-    run_phase(config.recipe, config.warmup, config.seed, config.runtime, STAGE.identity(config, inputs), files)
+    run_phases(config.recipe, config.phases(), config.seed, config.runtime, STAGE.identity(config, inputs), files)
 
 
 STAGE = Stage(

@@ -17,8 +17,9 @@ from components.core.data.quarantine import QuarantineLimits
 from components.core.data.splits import Split
 from components.core.engine.cache import FeatureCache
 from components.core.engine.features import FrozenFeatures
+from components.core.engine.job import Job
 from components.core.engine.phase import Phase
-from components.core.engine.run import Job, PhaseRun
+from components.core.engine.run import PhaseRun
 from components.core.engine.step import Stepper, StepResult
 from components.core.engine.task import Batch, Examples, ViewKey
 from components.core.identity import Identity
@@ -85,8 +86,9 @@ class Bench:
         return Bench(name, values, recipe, recipe.build(dataset.card), dataset, folder)
 
     def phase(self, name: str, **changes: Any) -> Phase:
-        """A phase as the params file has it, but for some values."""
-        phase: Phase = getattr(configure(stages.load(name), self.values, self.name), name)
+        """A stage's phase, or its first leg, as the params file has it, but for some values."""
+        config: Any = configure(stages.load(name), self.values, self.name)
+        phase: Phase = config.phases()[0]
         return Phase.model_validate({**phase.model_dump(), **changes})
 
     def job(self, name: str, phase: Phase, task: Any = None, start: ModelArtifact | None = None) -> Job:

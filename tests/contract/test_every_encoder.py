@@ -12,7 +12,8 @@ from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
 from components.core.contrastive.task import SEEN, Contrastive
 from components.core.contrastive.values import ENCODER, Pretrain
-from components.core.engine.run import PhaseRun, train
+from components.core.engine.legs import train
+from components.core.engine.run import PhaseRun
 from components.core.engine.start import build
 from components.core.engine.task import Encoder
 from tests.contract.bench import Bench

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from components import stages
@@ -9,9 +10,14 @@ from components.cli.values import PARAMS, configure, recipes
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
 from components.core.config import presets, read_params, sizes
-from components.core.engine.groups import freeze, owners, rates_by_part
-from components.core.engine.run import Result, train
+from components.core.engine.groups import freeze, owners
+from components.core.engine.job import Result
+from components.core.engine.layers import Layers
+from components.core.engine.legs import train
+from components.core.engine.phase import Phase
 from components.core.engine.snapshot import put
+from components.core.engine.strategy import Progressive, Strategy
+from components.core.models.layer_groups import LAYER_GROUPS
 from tests.contract.bench import PHASES, Bench, FewExamples, Trial
 
 FEW = 4
@@ -45,6 +51,10 @@ def part_of(bench: Bench, model: nn.Module) -> dict[str, str]:
     return owners(model, bench.task.parts(model))
 
 
+def trains(bench: Bench, model: nn.Module, phase: Phase) -> set[str]:
+    return set(Layers.of(bench.task, model).rates(phase))
+
+
 @pytest.mark.parametrize(("name", "size"), SIZES)
 def test_the_values_of_every_size_are_valid(name: str, size: str) -> None:
     values = read_params(PARAMS / f"{name}.yaml", size)
@@ -64,6 +74,36 @@ def test_every_tensor_has_one_part(bench: Bench) -> None:
     owned = part_of(bench, model)
     assert set(model.state_dict()) <= set(owned)
     assert set(owned.values()) == set(bench.task.parts(model)), "a part without tensors"
+
+
+def test_layer_groups_hold_the_models_parts_from_head_to_stem(bench: Bench) -> None:
+    """What strategies thaw: parts in their order, none twice, and the stem among them."""
+    model = bench.task.build_model(0)
+    parts, groups = list(bench.task.parts(model)), Layers.of(bench.task, model).groups
+    assert tuple(groups) == LAYER_GROUPS
+    listed = [part for group in groups.values() for part in group]
+    assert groups["head"] and len(listed) == len(set(listed)) and set(listed) <= set(parts)
+    encoder = bench.task.encoder(model)
+    assert encoder is not None
+    of_encoder = {id(parameter) for parameter in encoder.module.parameters()}
+    owned = part_of(bench, model)
+    read = {owned[name] for name, parameter in model.named_parameters() if id(parameter) in of_encoder}
+    assert read <= set(listed), "all of the encoder is thawed in the end"
+
+
+@pytest.mark.parametrize("kind", ["none", "conservative", "balanced", "medical_optimized", "aggressive"])
+def test_every_strategy_trains_every_recipe(bench: Bench, kind: str) -> None:
+    strategy: Progressive = TypeAdapter(Strategy).validate_python(
+        {"kind": kind, "epochs": 6, "rate": 1e-3, "fit_schedule": True}
+    )
+    model = bench.task.build_model(0)
+    base = Phase(epochs=0, losses={"unused": 1.0})
+    grown = set[str]()
+    for stage in PHASES:
+        for phase in strategy.phases(stage, base):  # type: ignore[arg-type]
+            assert grown <= trains(bench, model, phase) or not phase.epochs, "what has begun goes on"
+            grown |= trains(bench, model, phase)
+    assert grown == {part for group in Layers.of(bench.task, model).groups.values() for part in group}
 
 
 def test_the_model_is_a_function_of_the_seed(bench: Bench) -> None:
@@ -91,18 +131,18 @@ def test_gradients_are_where_the_phase_trains_and_nowhere_else(bench: Bench, nam
     model = trial.run.model
     before = {key: value.detach().clone() for key, value in model.state_dict().items()}
     owned = part_of(bench, model)
-    trains = set(rates_by_part(bench.task.parts(model), trial.phase.trainable))
-    assert trains, "a phase that trains nothing"
+    expected = trains(bench, model, trial.phase)
+    assert expected, "a phase that trains nothing"
     seen = set[str]()
     for _ in trial.steps(2):
         seen |= {key for key, gradient in trial.gradients().items() if gradient.any()}
     parameters = [key for key, _ in model.named_parameters()]
     assert [
-        key for key in parameters if (owned[key] in trains) != dict(model.named_parameters())[key].requires_grad
+        key for key in parameters if (owned[key] in expected) != dict(model.named_parameters())[key].requires_grad
     ] == []
-    assert {owned[key] for key in seen} == trains
+    assert {owned[key] for key in seen} == expected
     moved = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
-    assert {owned[key] for key in moved} == trains
+    assert {owned[key] for key in moved} == expected
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -171,12 +211,12 @@ def test_a_later_phase_freezes_what_it_does_not_list(bench: Bench) -> None:
     first = trained("end_to_end", None)
     second = trained("warmup", artifact(bench, first))
     model = bench.task.build_model(0)
-    owned, parts = part_of(bench, model), bench.task.parts(model)
-    trains = set(rates_by_part(parts, bench.phase("warmup").trainable))
-    refrozen = set(rates_by_part(parts, bench.phase("end_to_end").trainable)) - trains
+    owned = part_of(bench, model)
+    expected = trains(bench, model, bench.phase("warmup"))
+    refrozen = trains(bench, model, bench.phase("end_to_end")) - expected
     assert refrozen, "nothing to refreeze"
     moved = {owned[key] for key, value in second.weights.items() if not torch.equal(value, first.weights[key])}
-    assert moved == trains
+    assert moved == expected
     freeze(model, owned, refrozen)
-    freeze(model, owned, trains)
-    assert {owned[key] for key, value in model.named_parameters() if value.requires_grad} == trains
+    freeze(model, owned, expected)
+    assert {owned[key] for key, value in model.named_parameters() if value.requires_grad} == expected

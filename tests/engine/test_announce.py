@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from components.core.engine.announce import free_bytes
-from components.core.engine.run import train
+from components.core.engine.legs import train
 from components.core.tracking.overview import RunPlan
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker

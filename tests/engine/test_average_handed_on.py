@@ -8,7 +8,7 @@ import pytest
 from components.core.checkpoint.artifact import ModelArtifact
 from components.core.data.dataset import Dataset
 from components.core.engine.phase import Handoff, Phase
-from components.core.engine.training import PhaseFiles, run_phase
+from components.core.engine.training import PhaseFiles, run_phases
 from components.core.identity import Identity
 from components.core.runtime import Cache, Runtime
 from tests.engine.test_run import PHASE, job, run
@@ -48,7 +48,7 @@ def phase(optimizer: str, **changes: Any) -> Phase:
 def model_of(folder: Path, given: Phase, name: str, start: Path | None = None) -> Path:
     runtime = Runtime(device="cpu", progress=False, cache=Cache(dir=folder / "cache"))
     files = PhaseFiles(folder, start, folder / name, folder / f"{name}.json")
-    run_phase(ToyRecipe(), given, 5, runtime, Identity(name, "code", {}, {}), files)
+    run_phases(ToyRecipe(), [given], 5, runtime, Identity(name, "code", {}, {}), files)
     return folder / name
 
 

@@ -89,3 +89,21 @@ def test_applied_averages_are_taken_back_even_after_an_error() -> None:
         assert weight.tolist() == [7.0, 7.0]
         raise RuntimeError
     assert weight.tolist() == [1.0, 1.0]
+
+
+GROUPS = {"head": ["head"], "stage4": ["block", "stem"], "early": []}
+
+
+def test_a_group_stands_between_a_parts_name_and_a_pattern() -> None:
+    given = {"group:stage4": 1e-4, "stem": 1e-5, "*": 1e-6}
+    assert rates_by_part(PARTS, given, GROUPS) == {"head": 1e-6, "block": 1e-4, "stem": 1e-5, "text": 1e-6}
+    assert rates_by_part(PARTS, {"group:early": 1.0, "head": 1e-3}, GROUPS) == {"head": 1e-3}, "a group may be empty"
+
+
+@pytest.mark.parametrize(
+    ("groups", "remedy"), [(GROUPS, "the groups are head, stage4, early"), ({}, "this model has none: name its parts")]
+)
+def test_a_group_that_is_none_of_the_models_is_refused(groups: dict[str, list[str]], remedy: str) -> None:
+    with pytest.raises(BadInput, match="no layer group 'stem'") as refused:
+        rates_by_part(PARTS, {"group:stem": 1e-3}, groups)
+    assert refused.value.remedy == remedy

@@ -12,8 +12,8 @@ from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from components.core.engine.groups import layer_rates, owners
+from components.core.engine.legs import train
 from components.core.engine.phase import Phase
-from components.core.engine.run import train
 from components.core.engine.schedule import longer_warmup, warmup_length
 from components.core.tracking.overview import plan_table
 from components.core.tracking.push import RunLabels

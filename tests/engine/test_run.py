@@ -11,8 +11,8 @@ from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
 from components.core.engine.device import Device
 from components.core.engine.job import Job, Result
+from components.core.engine.legs import train
 from components.core.engine.phase import Ema, Handoff, Phase
-from components.core.engine.run import train
 from components.core.engine.step import NonFinite
 from components.core.errors import BadInput
 from components.core.identity import Identity

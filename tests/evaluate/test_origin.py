@@ -12,7 +12,7 @@ from components.core.data.prepare import prepare
 from components.core.data.quarantine import QuarantineLimits
 from components.core.data.splits import Split
 from components.core.engine.phase import Phase
-from components.core.engine.training import PhaseFiles, run_phase
+from components.core.engine.training import PhaseFiles, run_phases
 from components.core.errors import BadInput
 from components.core.identity import Identity
 from components.core.runtime import Runtime
@@ -47,7 +47,7 @@ def model(folds: list[Path], tmp_path: Path) -> Path:
 def test_training_does_not_start_from_a_model_of_another_split(folds: list[Path], model: Path, tmp_path: Path) -> None:
     files = PhaseFiles(folds[1], model, tmp_path / "next", tmp_path / "metrics.json")
     with pytest.raises(BadInput, match="another split") as caught:
-        run_phase(recipe(), PHASE, 0, Runtime(device="cpu"), Identity("partial_unfreeze", "", {}, {}), files)
+        run_phases(recipe(), [PHASE], 0, Runtime(device="cpu"), Identity("partial_unfreeze", "", {}, {}), files)
     assert str(model) in str(caught.value)
     assert not files.model.exists()
 

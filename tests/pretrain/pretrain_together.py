@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from components.core.engine.job import Job, Result
-from components.core.engine.run import train
+from components.core.engine.legs import train
 from components.core.launch import place
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker

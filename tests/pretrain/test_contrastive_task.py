@@ -15,7 +15,8 @@ from components.core.contrastive.network import Contraster
 from components.core.contrastive.task import Contrastive, as_floats, probed_rows
 from components.core.contrastive.values import LOSS, Pretrain
 from components.core.data.pictures import Pictures
-from components.core.engine.run import PhaseRun, train
+from components.core.engine.legs import train
+from components.core.engine.run import PhaseRun
 from components.core.engine.step import NonFinite, OutOfMemory
 from components.core.errors import BadInput
 from components.core.losses.nt_xent import nt_xent

@@ -11,8 +11,8 @@ from judging import MODEL, ONE, TWO, drawn, square, task
 from components.core.data.dataset import Dataset
 from components.core.engine.groups import owners
 from components.core.engine.job import Job
+from components.core.engine.legs import train
 from components.core.engine.phase import Phase
-from components.core.engine.run import train
 from components.core.engine.snapshot import put
 from components.core.errors import BadInput
 from components.core.export.policy import Policy

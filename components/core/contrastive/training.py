@@ -58,7 +58,7 @@ def train_encoder(
         ModelArtifact.save(files.model, {}, None, meta)
         write_metrics(files.metrics, {"before": {}, "val": {}, "steps": 0, "decision": {}})
         return
-    run_subject(encoder_subject(recipe, values, seed), values.phase(), seed, runtime, identity, files)
+    run_subject(encoder_subject(recipe, values, seed), [values.phase()], seed, runtime, identity, files)
 
 
 def _recorded(recipe: EncoderRecipe) -> dict[str, Any]:

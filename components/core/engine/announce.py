@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from components.core.engine.phase import Phase
 from components.core.runtime import Cache, Runtime
 from components.core.tracking.overview import RunPlan
 
@@ -19,6 +20,14 @@ def count_parameters(model: nn.Module, owned: Mapping[str, str]) -> dict[str, in
     for name, parameter in model.named_parameters():
         counts[owned[name]] = counts.get(owned[name], 0) + parameter.numel()
     return counts
+
+
+def place_in_run(phase: Phase) -> str:
+    """Which epochs of a longer run a leg covers, counted from 1, for its title; empty for a phase by itself."""
+    if phase.course is None:
+        return ""
+    first = phase.begins + 1
+    return f", epochs {first} to {first + phase.epochs - 1} of {phase.course.epochs}"
 
 
 def describe(

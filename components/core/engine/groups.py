@@ -1,16 +1,21 @@
 """Layer groups: which part of a model owns a tensor, which parts train, and at which rate."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
 from components.core.engine.phase import Phase
 from components.core.errors import BadInput
+from components.core.models.layer_groups import PREFIX
 
 Parts = Mapping[str, list[str]]
+
+Groups = Mapping[str, list[str]]
+"""Parts by layer group, from head to stem."""
 
 
 def owners(model: nn.Module, parts: Parts) -> dict[str, str]:
@@ -37,33 +42,63 @@ def _below(name: str, root: str) -> bool:
     return name == root or name.startswith(root + ".")
 
 
-def rates_by_part(parts: Iterable[str], trainable: Mapping[str, float]) -> dict[str, float]:
+def rates_by_part(
+    parts: Iterable[str], trainable: Mapping[str, float], groups: Groups = MappingProxyType({})
+) -> dict[str, float]:
     """Learning rate by trainable part, in the order of `parts`.
 
-    Of several patterns that match a part, the one with the most literal characters wins. Their order says nothing:
-    values that pass through JSON keep none.
+    Of several keys that match a part, its own name wins, then its group, then the pattern with the most literal
+    characters. The order of keys says nothing: values that pass through JSON keep none.
+
+    Args:
+        groups: The model's layer groups, which keys can name (`group:stage4`).
 
     Raises:
-        BadInput: A pattern matches no part, or two of different rates fit a part equally well.
+        BadInput: A pattern matches no part, a group is none of the model's, or two patterns of different rates fit a
+            part equally well.
     """
     names = list(parts)
     rates: dict[str, float] = {}
     decided: dict[str, str] = {}
-    for pattern, rate in sorted(trainable.items(), key=lambda pair: _literals(pair[0])):
-        matched = [name for name in names if fnmatchcase(name, pattern)]
-        if not matched:
-            raise BadInput(
-                f"the pattern {pattern!r} matches no part of the model",
-                where=f"trainable: {pattern}",
-                remedy=f"the parts are {', '.join(names)}",
-            )
-        for name in matched:
-            _refuse_tie(name, decided.get(name), pattern, rates.get(name) != rate)
-            rates[name], decided[name] = rate, pattern
+    for key, rate in sorted(trainable.items(), key=lambda pair: _closeness(pair[0])):
+        for name in parts_of(key, names, groups):
+            _refuse_tie(name, decided.get(name), key, rates.get(name) != rate)
+            rates[name], decided[name] = rate, key
     return {name: rates[name] for name in names if name in rates}
 
 
-def layer_rates(model: nn.Module, owned: Mapping[str, str], parts: Iterable[str], phase: Phase) -> dict[str, float]:
+def parts_of(key: str, parts: Sequence[str], groups: Groups) -> list[str]:
+    """The parts that a key of `Phase.trainable` means: those of a layer group, which may be none, or of a pattern.
+
+    Raises:
+        BadInput: A pattern matches no part, or a group is none of the model's.
+    """
+    if key.startswith(PREFIX):
+        group = key.removeprefix(PREFIX)
+        if group not in groups:
+            raise BadInput(
+                f"the model has no layer group {group!r}",
+                where=f"trainable: {key}",
+                remedy=f"the groups are {', '.join(groups)}" if groups else "this model has none: name its parts",
+            )
+        return [name for name in parts if name in groups[group]]
+    matched = [name for name in parts if fnmatchcase(name, key)]
+    if not matched:
+        raise BadInput(
+            f"the pattern {key!r} matches no part of the model",
+            where=f"trainable: {key}",
+            remedy=f"the parts are {', '.join(parts)}",
+        )
+    return matched
+
+
+def layer_rates(
+    model: nn.Module,
+    owned: Mapping[str, str],
+    parts: Iterable[str],
+    phase: Phase,
+    groups: Groups = MappingProxyType({}),
+) -> dict[str, float]:
     """Learning rate by trainable part, from head to stem: its own times layer_decay ** depth (BEiT, arXiv:2106.08254).
 
     A part's depth is its place, from 0, in the order head to stem among the parts that train; parts without
@@ -74,23 +109,27 @@ def layer_rates(model: nn.Module, owned: Mapping[str, str], parts: Iterable[str]
     Args:
         owned: Owning part by tensor name.
         parts: From head to stem.
+        groups: The model's layer groups, which keys can name.
 
     Raises:
-        BadInput: A pattern matches no part, or two of different rates fit a part equally well.
+        BadInput: A key means no part, or two of different rates fit a part equally well.
     """
-    rates = rates_by_part(parts, phase.trainable)
+    rates = rates_by_part(parts, phase.trainable, groups)
     filled = {owned[name] for name, _ in model.named_parameters()}
     depths = {part: depth for depth, part in enumerate(part for part in rates if part in filled)}
     return {part: rate * phase.layer_decay ** depths.get(part, 0) for part, rate in rates.items()}
 
 
-def _literals(pattern: str) -> int:
-    """How closely a pattern fits: its characters that match only themselves."""
-    return len(re.sub(r"\[[^]]*]|[*?]", "", pattern))
+def _closeness(key: str) -> tuple[int, int]:
+    """How closely a key fits: a name above a group above a pattern, and patterns by their literal characters."""
+    if key.startswith(PREFIX):
+        return (1, 0)
+    literals = len(re.sub(r"\[[^]]*]|[*?]", "", key))
+    return (2 if literals == len(key) else 0, literals)
 
 
 def _refuse_tie(part: str, before: str | None, pattern: str, differs: bool) -> None:
-    if before is not None and differs and _literals(before) == _literals(pattern):
+    if before is not None and differs and _closeness(before) == _closeness(pattern):
         raise BadInput(
             f"the patterns {before!r} and {pattern!r} fit the part {part!r} equally well, at different rates",
             where=f"trainable: {pattern}",

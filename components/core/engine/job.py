@@ -1,6 +1,6 @@
 """What a phase is given, and what it hands on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -17,6 +17,8 @@ class Job:
     """What to train, on what, from where.
 
     Attributes:
+        phase: What trains first, or alone.
+        then: Further legs of the same stage, each from where the one before ended.
         start: The previous phase's model; None starts from `task.build_model(seed)`.
         identity: What an unfinished run must match to be continued.
         store: Folder or `s3://` prefix for this phase's checkpoints.
@@ -35,11 +37,22 @@ class Job:
     store: str
     recipe: str = ""
     judged: str = "val"
+    then: tuple[Phase, ...] = ()
+
+    @property
+    def legs(self) -> int:
+        """Phases in all."""
+        return 1 + len(self.then)
+
+    def leg(self, number: int) -> "Job":
+        """The same work from one of its legs on."""
+        phase, *then = (self.phase, *self.then)[number:]
+        return replace(self, phase=phase, then=tuple(then))
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished phase.
+    """A finished phase, all its legs included.
 
     Attributes:
         weights: All weights that are handed on, by name, on the CPU.

@@ -27,13 +27,28 @@ class Handoff(Values):
     optimizer: Literal["fresh", "keep"] = "fresh"
 
 
-class Phase(Values):
-    """One of warmup, partial_unfreeze, end_to_end.
+class Course(Values):
+    """Where a phase stands in a longer run whose one schedule it follows.
 
     Attributes:
-        trainable: Learning rate by pattern of part names (fnmatch); of several that match a part, the one with the
-            most literal characters wins, whatever their order. A pattern that matches no part is an error.
-            Everything else is frozen, in eval mode.
+        begins: Epoch of the run, from 0, with which the phase begins: rates, order and views of samples go by it.
+        epochs: Of the run.
+        new: Keys of `Phase.trainable` that did not train in the run before: they alone warm up.
+    """
+
+    begins: int = Field(ge=0)
+    epochs: int = Field(ge=1)
+    new: tuple[str, ...] = ()
+
+
+class Phase(Values):
+    """One of warmup, partial_unfreeze, end_to_end, or a leg of it.
+
+    Attributes:
+        epochs: How long; a phase of none passes its input through.
+        trainable: Learning rate by pattern of part names (fnmatch), or by `group:NAME` for a layer group. Of several
+            that match a part, its own name wins, then its group, then the pattern with the most literal characters,
+            whatever their order. A pattern that matches no part is an error. Everything else is frozen, in eval mode.
         losses: Weight by loss term; the recipe knows the terms. Kept in alphabetical order: a sum's last digits
             depend on the order of its terms, and two spellings of the same values must give the same bits.
         batch_size: Samples per micro-batch.
@@ -48,12 +63,13 @@ class Phase(Values):
         patience: Epochs without a better monitor before the phase ends; 0 never ends early.
         validate_every: Epochs between validations; the last epoch is always validated.
         validate_first: Validate the weights that the phase begins with, too.
+        course: The longer run that the phase is a part of; None where its schedule is its own.
     """
 
     epochs: int = Field(ge=0)
     batch_size: int = Field(default=8, ge=1)
     accumulate: int = Field(default=1, ge=1)
-    trainable: dict[str, float] = Field(min_length=1)
+    trainable: dict[str, float] = Field(default_factory=dict)
     losses: dict[str, float] = Field(min_length=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
@@ -69,6 +85,12 @@ class Phase(Values):
     validate_first: bool = False
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     handoff: Handoff = Handoff()
+    course: Course | None = None
+
+    @property
+    def begins(self) -> int:
+        """Epoch of the run with which the phase begins; 0 where it is a run of its own."""
+        return self.course.begins if self.course else 0
 
     @field_validator("losses")
     @classmethod
@@ -80,6 +102,12 @@ class Phase(Values):
         wrong = {pattern: rate for pattern, rate in self.trainable.items() if rate <= 0}
         if wrong:
             raise ValueError(f"learning rates must be above 0, got {wrong}; leave a part out to freeze it")
+        return self
+
+    @model_validator(mode="after")
+    def _something_trains(self) -> "Phase":
+        if self.epochs and not self.trainable:
+            raise ValueError("trainable names nothing: a phase that has epochs trains at least one part")
         return self
 
     @model_validator(mode="after")

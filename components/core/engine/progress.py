@@ -29,20 +29,24 @@ class Validation(Values):
 
 
 class Progress:
-    """Counters and histories of one phase, as JSON and back without losing a bit (floats print exactly).
+    """Counters and histories of one stage, as JSON and back without losing a bit (floats print exactly).
 
     Attributes:
-        epoch: Epoch under way, from 0.
+        leg: Number of the leg under way, from 0; a stage without a strategy has one.
+        first_epoch: Epochs done before that leg.
+        first_step: Optimiser steps done before that leg.
+        epoch: Epoch under way, from 0, over all legs.
         window: Optimiser steps done in that epoch.
-        step: Optimiser steps done in the phase.
+        step: Optimiser steps done, over all legs.
         micro_batch: Samples per micro-batch; smaller than configured after running out of memory.
         sums: Running sums of loss terms over the samples of the epoch under way.
         history: One row per finished epoch.
-        ended: Epochs after which patience ended the phase, before any extension; None where it has not.
+        ended: Epochs after which patience ended the leg, before any extension; None where it has not.
         before: Metrics of the weights that the phase began with, where they were asked for.
     """
 
     def __init__(self, micro_batch: int) -> None:
+        self.leg = self.first_epoch = self.first_step = 0
         self.epoch = 0
         self.window = 0
         self.step = 0
@@ -56,6 +60,22 @@ class Progress:
         self.averages = 0
         self.ended: int | None = None
         self.scaler: dict[str, Any] = {}
+
+    def next_leg(self) -> None:
+        """Begin the next leg: what is best, and patience, begin anew."""
+        self.leg += 1
+        self.first_epoch, self.first_step = self.epoch, self.step
+        self.best = self.latest = self.ended = None
+
+    @property
+    def leg_epoch(self) -> int:
+        """Epoch under way, from 0, of its leg."""
+        return self.epoch - self.first_epoch
+
+    @property
+    def leg_step(self) -> int:
+        """Optimiser steps done in the leg under way."""
+        return self.step - self.first_step
 
     def add(self, terms: Mapping[str, float], samples: int) -> None:
         """Count one optimiser step: summed loss terms over its samples."""
@@ -98,15 +118,15 @@ class Progress:
         return False
 
     def end_if_stale(self, patience: int, planned: int) -> None:
-        """End the phase with the epoch under way if `patience` epochs have gone by since the best one.
+        """End the leg with the epoch under way if `patience` epochs have gone by since its best one.
 
         Args:
-            patience: Epochs; 0 never ends a phase.
-            planned: Epochs configured. Those of an extension were asked for by number, and are trained.
+            patience: Epochs; 0 never ends a leg.
+            planned: Epochs configured for it. Those of an extension were asked for by number, and are trained.
         """
         stale = patience > 0 and self.best is not None and self.epoch - self.best.epoch >= patience
-        if stale and self.ended is None and self.epoch < planned:
-            self.ended = self.epoch + 1
+        if stale and self.ended is None and self.leg_epoch < planned:
+            self.ended = self.leg_epoch + 1
 
     def dump(self) -> dict[str, Any]:
         """Plain values for a checkpoint's metadata."""

@@ -1,4 +1,4 @@
-"""One phase from its start weights to its result: prepared, resumed where a kill left it, trained, finished."""
+"""One phase, or one leg of it, from start weights to result: prepared, put back where a kill left it, trained."""
 
 import logging
 import time
@@ -8,21 +8,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from components.core.engine.announce import count_parameters, describe
+from components.core.engine.announce import count_parameters, describe, place_in_run
 from components.core.engine.cache import FeatureCache
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
 from components.core.engine.gather import coupling
-from components.core.engine.groups import freeze, layer_rates, optimizer_groups, owners, set_train_mode
+from components.core.engine.groups import freeze, optimizer_groups, set_train_mode
 from components.core.engine.job import Job, Result
+from components.core.engine.layers import Layers
 from components.core.engine.mixing import Mixing
 from components.core.engine.order import Curriculum
+from components.core.engine.phase import Phase
 from components.core.engine.progress import RATE, Progress, defined
-from components.core.engine.ranks import here
-from components.core.engine.same_work import require_same_work
-from components.core.engine.saver import Saver
-from components.core.engine.schedule import factor, longer_warmup, warmup_length
+from components.core.engine.rates import Rates
+from components.core.engine.saver import Found, Saver
 from components.core.engine.shares import Shares
 from components.core.engine.snapshot import Trainee, put, restore_optimizer
 from components.core.engine.start import build
@@ -34,53 +34,54 @@ from components.core.tracking.tracker import Tracker
 log = logging.getLogger(__name__)
 
 
-def train(job: Job, tracker: Tracker) -> Result:
-    """Run a phase to its end, continuing from its newest checkpoint if there is one."""
-    ranks = here()
-    with ranks.failing_together():
-        require_same_work(ranks, job.identity)
-        run = PhaseRun(job, tracker)
-        with Saver(job.store, job.runtime, job.identity, tracker, ranks) as saver:
-            run.resume(saver)
-            run.train(saver)
-        return run.result()
-
-
 class PhaseRun:
-    """A phase under way."""
+    """A phase under way, or a leg of a stage.
 
-    def __init__(self, job: Job, tracker: Tracker) -> None:
+    Args:
+        progress: Of the legs before; None begins with the first one.
+    """
+
+    def __init__(self, job: Job, tracker: Tracker, progress: Progress | None = None) -> None:
         self._job = job
         self._tracker = tracker
         self._device = Device(job.runtime, job.phase.precision)
         self._examples = {split: job.task.examples(job.dataset, split) for split in ("train", "val")}
-        job.task.check(job.phase.losses, self._examples["train"], job.phase.trainable)
         self._mixing = Mixing.of(job.phase.mix, job.task, job.seed)
         self._model = build(job.task, job.seed, job.start)
-        parts = job.task.parts(self._model)
-        self._owned = owners(self._model, parts)
-        self._rates = layer_rates(self._model, self._owned, parts, job.phase)
-        freeze(self._model, self._owned, self._rates)
+        layers = Layers.of(job.task, self._model)
+        self._owned = layers.owned
+        rates, *_ = [self._checked_rates(layers, phase) for phase in (job.phase, *job.then)]
+        self._parts = frozenset(rates)
+        freeze(self._model, self._owned, self._parts)
         set_train_mode(self._model)
         self._device.place(self._model)
-        self._trainee = self._make_trainee()
         phase = job.phase
         window = phase.batch_size * phase.accumulate
         self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
+        self._extension = 0 if job.then else job.runtime.extend_epochs
+        steps_per_epoch = self._curriculum.steps_per_epoch
+        self._schedule = Rates(rates, layers.new(phase), phase, steps_per_epoch, self._extension)
+        self._trainee = self._make_trainee()
         couples = coupling(job.task, phase.losses, self._model, self._device.ranks)
         shares = Shares.of(self._device.ranks, phase.batch_size, couples)
         self._windows = Windows(self._curriculum, shares, self._mixing)
-        self._progress = Progress(phase.batch_size)
+        self._progress = progress or Progress(phase.batch_size)
         self._progress.averages = self._averages_before
         self._inexact = [f"extended by {job.runtime.extend_epochs} epochs"] if job.runtime.extend_epochs else []
 
+    def _checked_rates(self, layers: Layers, phase: Phase) -> dict[str, float]:
+        """Learning rates by part of this leg or a later one, which is refused now if it cannot train."""
+        rates = layers.rates(phase)
+        self._job.task.check(phase.losses, self._examples["train"], frozenset(rates))
+        return rates
+
     def _make_trainee(self) -> Trainee:
         phase = self._job.phase
-        groups = optimizer_groups(self._model, self._owned, self._rates, phase.weight_decay)
+        groups = optimizer_groups(self._model, self._owned, self._schedule.base, phase.weight_decay)
         optimizer = torch.optim.AdamW(groups, fused=True)
         if self._job.start is not None and self._job.start.optimizer is not None:
             restore_optimizer(optimizer, self._job.start.optimizer)
-        changing = frozenset(name for name, part in self._owned.items() if part in self._rates)
+        changing = frozenset(name for name, part in self._owned.items() if part in self._parts)
         trainable = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
         average = WeightAverage(trainable, phase.ema.decay, self._averages_before) if phase.ema else None
         return Trainee(self._model, optimizer, average, changing)
@@ -92,29 +93,37 @@ class PhaseRun:
         return int(start.meta.extra.get("averages", 0)) if start is not None and start.optimizer is not None else 0
 
     @property
+    def progress(self) -> Progress:
+        """Where the stage stands."""
+        return self._progress
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What bit-identity depends on."""
+        return self._device.fingerprint()
+
+    @property
     def _epochs(self) -> int:
-        """Epochs in all: those configured, or until patience ended them, and the extension."""
+        """Epochs of the leg: those configured, or until patience ended them, and the extension."""
         ended = self._progress.ended
-        return (self._job.phase.epochs if ended is None else ended) + self._job.runtime.extend_epochs
+        return (self._job.phase.epochs if ended is None else ended) + self._extension
 
     @property
     def _total_steps(self) -> int:
-        return self._epochs * self._curriculum.steps_per_epoch
+        """Optimiser steps of the stage when this leg is done."""
+        return self._progress.first_step + self._epochs * self._curriculum.steps_per_epoch
 
-    def resume(self, saver: Saver) -> None:
-        """Continue from the newest valid checkpoint of this very run, if there is one."""
-        found = saver.newest(self._device.fingerprint())
-        if found is None:
-            return
-        self._progress = Progress.load(found.meta["progress"])
-        self._trainee.restore(found.groups, self._progress.averages)
+    def restore(self, found: Found, progress: Progress) -> None:
+        """Put a checkpoint of this leg back."""
+        self._progress = progress
+        self._trainee.restore(found.groups, progress.averages)
         if self._device.scaler is not None and self._progress.scaler:
             self._device.scaler.load_state_dict(self._progress.scaler)
         self._inexact = list(dict.fromkeys([*self._inexact, *found.inexact]))
         self._tracker.resumed(self._progress.step)
 
     def train(self, saver: Saver) -> None:
-        """Run the remaining epochs."""
+        """Run the remaining epochs of the leg."""
         job, progress = self._job, self._progress
         if self._finished:
             return  # a phase of no epochs passes its input through
@@ -143,12 +152,12 @@ class PhaseRun:
         job = self._job
         plan = describe(
             recipe=job.recipe,
-            stage=job.name,
+            stage=f"{job.name}{place_in_run(job.phase)}",
             data=f"train {len(self._examples['train'].ids)}, {job.judged} {len(self._examples['val'].ids)}",
             counts=count_parameters(self._model, self._owned),
-            rates=self._rates,
+            rates=self._schedule.base,
             steps=self._total_steps,
-            done=self._progress.step,
+            done=self._progress.step if self._progress.leg_step else 0,
             device=f"{self._device.device.type}, {self._device.precision}",
             store=job.store,
             runtime=job.runtime,
@@ -158,7 +167,7 @@ class PhaseRun:
     def frozen(self, split: str, cache: FeatureCache | None, keep: Keep = every_prefix) -> FrozenFeatures:
         """The frozen features of a split, evaluated now where the cache does not hold them already."""
         job, examples = self._job, self._examples[split]
-        frozen = frozenset(self._owned.values()) - frozenset(self._rates)
+        frozen = frozenset(self._owned.values()) - self._parts
         prefixes = job.task.prefixes(self._model, examples, frozen, job.phase.losses)
         if split == "train" and self._mixing is not None:
             self._mixing.check(prefixes)
@@ -188,9 +197,8 @@ class PhaseRun:
         job, progress = self._job, self._progress
         fields = job.task.fields(job.phase.losses) | features.fields
         waiting = time.monotonic()
-        windows = self._windows.load(
-            self._examples["train"], progress.epoch, progress.window, fields, job.runtime.workers
-        )
+        epoch = job.phase.begins + progress.leg_epoch  # legs of one run do not repeat its order and views
+        windows = self._windows.load(self._examples["train"], epoch, progress.window, fields, job.runtime.workers)
         for draw, batch, views in windows:
             waited = time.monotonic() - waiting
             self._set_rates()
@@ -202,7 +210,7 @@ class PhaseRun:
             progress.add(done.terms, draw.size)
             means = {name: value / draw.size for name, value in done.terms.items()}
             self._tracker.step(
-                job.name, progress.step, draw.size, means, self._rates_at(progress.step - 1),
+                job.name, progress.step, draw.size, means, self._schedule.at(progress.leg_step - 1),
                 time.monotonic() - waiting, waited, scalars=done.scalars,
             )  # fmt: skip
             yield done
@@ -210,7 +218,7 @@ class PhaseRun:
 
     def next_epoch(self) -> None:
         """Close the epoch under way without a validation: for rehearsals."""
-        self._progress.finish_epoch(None, self._rates_at(self._progress.step - 1))
+        self._progress.finish_epoch(None, self._schedule.at(self._progress.leg_step - 1))
 
     @property
     def model(self) -> nn.Module:
@@ -218,28 +226,20 @@ class PhaseRun:
         return self._model
 
     def _set_rates(self) -> None:
-        rates = self._rates_at(self._progress.step)
+        rates = self._schedule.at(self._progress.leg_step)
         for group in self._trainee.optimizer.param_groups:
             group["lr"] = rates[group["part"]]
 
-    def _rates_at(self, step: int) -> dict[str, float]:
-        """Learning rate by part: of the step's number alone, so that a resumed run tells the same."""
-        phase = self._job.phase
-        planned = (phase.epochs + self._job.runtime.extend_epochs) * self._curriculum.steps_per_epoch
-        asked = longer_warmup(phase.warmup_steps, phase.warmup_epochs, self._curriculum.steps_per_epoch)
-        scale = factor(step, planned, warmup_length(asked, planned), phase.schedule)
-        return {part: rate * scale for part, rate in self._rates.items()}
-
     def _close_epoch(self, features: FrozenFeatures) -> None:
         job, progress = self._job, self._progress
-        last = progress.epoch + 1 == self._epochs
+        done = progress.leg_epoch + 1
         summary: dict[str, float] | None = None
-        if last or (progress.epoch + 1) % job.phase.validate_every == 0:
+        if done == self._epochs or done % job.phase.validate_every == 0:
             summary, decision = self._validate(features)
             if progress.consider(summary, job.task.monitor, decision):
                 self._trainee.remember_best()
             progress.end_if_stale(job.phase.patience, job.phase.epochs)
-        row = progress.finish_epoch(summary, self._rates_at(progress.step - 1))
+        row = progress.finish_epoch(summary, self._schedule.at(progress.leg_step - 1))
         told = {name: value for name, value in row.items() if not name.startswith(RATE)}  # every step told its rates
         self._tracker.validation(job.name, progress.epoch - 1, progress.step, told)
 
@@ -263,18 +263,18 @@ class PhaseRun:
             self._progress.scaler = self._device.scaler.state_dict()
         return {
             "progress": self._progress.dump(),
-            "finished": self._finished,
-            "environment": self._device.fingerprint(),
+            "finished": self._finished and not self._job.then,
+            "environment": self.fingerprint,
             "inexact": self._inexact,
             "extended": self._job.runtime.extend_epochs,
         }
 
     @property
     def _finished(self) -> bool:
-        return self._progress.epoch >= self._epochs
+        return self._progress.leg_epoch >= self._epochs
 
     def result(self) -> Result:
-        """What the phase hands on."""
+        """What the phase, or the leg, hands on."""
         progress, trainee = self._progress, self._trainee
         validation = progress.latest
         if self._job.phase.handoff.weights == "best" and trainee.best is not None:
@@ -294,6 +294,6 @@ class PhaseRun:
             steps=progress.step,
             averages=progress.averages if optimizer is not None else 0,
             inexact=self._inexact,
-            environment=self._device.fingerprint(),
+            environment=self.fingerprint,
             before=progress.before,
         )

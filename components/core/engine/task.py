@@ -142,7 +142,7 @@ class Task(Protocol):
 
         Args:
             losses: The phase's weights by term.
-            trainable: The phase's patterns of the parts that train (fnmatch).
+            trainable: The parts that train.
 
         Raises:
             BadInput: Naming the key.
@@ -187,3 +187,11 @@ class Fits(Protocol):
             measured: Concatenated measurements of `split`, as `Task.summarise` gets them.
             split: `calibration` where the dataset has such a part, else `val`.
         """
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A task whose model's parts stand in layer groups (core.models.layer_groups), as strategies need them."""
+
+    def groups(self, model: "nn.Module") -> dict[str, list[str]]:
+        """Parts by layer group, from head to stem. A group may be empty; a part without one stays out of strategies."""

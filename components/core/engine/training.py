@@ -1,7 +1,7 @@
 """What the three training stages share: a phase with its files around it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,9 +14,9 @@ from components.core.data.card import Card
 from components.core.data.dataset import Dataset
 from components.core.engine.fitting import fitted
 from components.core.engine.job import Job, Result
+from components.core.engine.legs import train
 from components.core.engine.phase import Phase
 from components.core.engine.ranks import here
-from components.core.engine.run import train
 from components.core.engine.task import Task
 from components.core.identity import Identity
 from components.core.launch import place
@@ -86,13 +86,19 @@ class Subject:
         return {name.removeprefix(root): value for name, value in weights.items() if name.startswith(root)}
 
 
-def run_phase(
-    recipe: RecipeValues, phase: Phase, seed: int, runtime: Runtime, identity: Identity, files: PhaseFiles
+def run_phases(
+    recipe: RecipeValues,
+    phases: Sequence[Phase],
+    seed: int,
+    runtime: Runtime,
+    identity: Identity,
+    files: PhaseFiles,
 ) -> None:
-    """Train a phase of a recipe's model from files to files.
+    """Train a stage of a recipe's model from files to files.
 
     Args:
         recipe: Builds the task, and is recorded with the model.
+        phases: What trains, one after the other: one, or the legs of a strategy.
         identity: Of the stage's run; its checkpoints belong to it alone.
         files: What to read and write.
 
@@ -101,16 +107,22 @@ def run_phase(
     """
     values = recipe.model_dump(mode="json")
     subject = Subject(recipe.name, values, lambda dataset: recipe.build(dataset.card))
-    run_subject(subject, phase, seed, runtime, identity, files)
+    run_subject(subject, phases, seed, runtime, identity, files)
 
 
 def run_subject(
-    subject: Subject, phase: Phase, seed: int, runtime: Runtime, identity: Identity, files: PhaseFiles
+    subject: Subject,
+    phases: Sequence[Phase],
+    seed: int,
+    runtime: Runtime,
+    identity: Identity,
+    files: PhaseFiles,
 ) -> None:
-    """Train a phase of something from files to files.
+    """Train a stage of something from files to files.
 
     Args:
         subject: What trains.
+        phases: One after the other, at least one.
         identity: Of the stage's run; its checkpoints belong to it alone.
         files: What to read and write; of the processes of a launch the first one alone writes.
 
@@ -125,7 +137,8 @@ def run_subject(
     with Tracker(runtime, labels, history) if first else Tracker.silent(labels) as tracker:
         job = Job(
             task=subject.task(dataset),
-            phase=phase,
+            phase=phases[0],
+            then=tuple(phases[1:]),
             name=identity.stage,
             seed=seed,
             runtime=runtime,
@@ -138,12 +151,12 @@ def run_subject(
         )
         result = train(job, tracker)
         with here().failing_together():
-            result = replace(result, decision={**result.decision, **fitted(job, result, tracker.heartbeat)})
+            result = replace(result, decision={**result.decision, **fitted(job.leg(-1), result, tracker.heartbeat)})
         tracker.final(result.summary)
     if not first:
         return  # the first process of the launch has the same result, and writes it
     ModelArtifact.save(files.model, subject.handed_on(result.weights), result.optimizer, _meta(job, subject, result))
-    before = {"before": result.before} if phase.validate_first else {}
+    before = {"before": result.before} if phases[0].validate_first else {}
     write_metrics(files.metrics, {**before, "val": result.summary, "steps": result.steps, "decision": result.decision})
 
 

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from components.core.models.backbone_trace import Call, Value
+from components.core.models.layer_groups import BACKBONE_GROUPS, block_group
 
-GROUPS = ("early", "stage2", "stage3", "stage4")
+GROUPS = tuple(reversed(BACKBONE_GROUPS))
 """Names of the layer groups, from the stem on."""
 
 
@@ -250,4 +251,4 @@ def group_of_each(sides: Sequence[int | None]) -> list[str]:
     if len(steps) >= len(GROUPS) and known == sorted(known, reverse=True):
         return [GROUPS[max(len(GROUPS) - 1 - steps.index(value), 0)] for value in known]
     count = len(sides) - 1
-    return [GROUPS[0], *(GROUPS[3 - (count - 1 - index) * 4 // count] for index in range(count))]
+    return [GROUPS[0], *(block_group(index, count) for index in range(count))]

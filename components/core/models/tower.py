@@ -2,7 +2,7 @@
 
 from components.core.engine.task import Encoder
 from components.core.models.backbone import Backbone
-from components.core.models.backbone_layers import GROUPS
+from components.core.models.layer_groups import BACKBONE_GROUPS
 
 BACKBONE = "backbone"
 """Name of the backbone in a model; the parts that are its layers begin so."""
@@ -31,7 +31,7 @@ def backbone_groups(tower: Backbone) -> dict[str, list[str]]:
     """Its parts by group of layers, from map to stem; a group that it lacks is empty."""
     return {
         group: [part for part in reversed(layer_parts(tower)) if part.startswith(f"{BACKBONE}.{group}.")]
-        for group in reversed(GROUPS)
+        for group in BACKBONE_GROUPS
     }
 
 

@@ -19,6 +19,7 @@ from components.core.export.policy import Policy
 from components.core.losses.columns import loss_columns
 from components.core.losses.weights import check_weights, require_a_loss
 from components.core.metrics.multilabel import statistics
+from components.core.models.layer_groups import HEAD
 from components.core.models.tower import backbone_groups, picture_encoder
 from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
 from components.recipes.ct_abnormality.augment_config import CtAugment
@@ -76,7 +77,7 @@ class CtTask:
 
     def groups(self, model: nn.Module) -> dict[str, list[str]]:
         """Layer groups from head to stem; the attention learns with the head."""
-        return {"head": ["head", "attention"], **backbone_groups(cast(CtNet, model).backbone)}
+        return {HEAD: ["head", "attention"], **backbone_groups(cast(CtNet, model).backbone)}
 
     def encoder(self, model: nn.Module) -> Encoder:
         """The backbone, up to its pooled map."""

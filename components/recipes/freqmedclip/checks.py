@@ -1,7 +1,6 @@
 """What a phase of freqmedclip may not ask: told before anything is computed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from components.core.errors import BadInput
 from components.core.losses.weights import check_weights
@@ -19,7 +18,7 @@ def check_losses(
     Args:
         losses: Weights by term.
         captions: Distinct captions of the train split.
-        trainable: Patterns of the parts that train.
+        trainable: The parts that train.
 
     Raises:
         BadInput: Naming the term, or the parts that would have to train.
@@ -37,7 +36,7 @@ def check_losses(
 
 def _require_taught_sam(terms: Sequence[str], trainable: Collection[str]) -> None:
     """The masks of a random SAM are noise unless the phase teaches every part that makes them of its embedding."""
-    frozen = [part for part in TAUGHT if not any(fnmatchcase(part, pattern) for pattern in trainable)]
+    frozen = [part for part in TAUGHT if part not in trainable]
     if frozen:
         raise BadInput(
             f"SAM has random weights and {', '.join(frozen)} would stay so, so that {', '.join(terms)} teach noise",

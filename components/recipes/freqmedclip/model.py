@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from components.core.errors import BadInput
 from components.core.models.clip import ClipTower
+from components.core.models.layer_groups import BACKBONE_GROUPS, HEAD, block_group
 from components.core.models.sam import SamTower
 from components.core.models.wavelet import WaveletStream
 from components.recipes.freqmedclip.gate import FeatureFusionGate
@@ -175,3 +176,20 @@ def model_parts(model: FreqMedClip) -> dict[str, list[str]]:
             f"{sam}.pixel_std",
         ],
     }
+
+
+def model_groups(model: FreqMedClip, sam_is_new: bool) -> dict[str, list[str]]:
+    """Parts by layer group: what is new, then the vision tower by quarters, its embedding with the first one.
+
+    Args:
+        sam_is_new: SAM has random weights, so that its neck, prompt encoder and decoder learn with the head. Otherwise
+            they, like its trunk and the text tower, are in no group: strategies leave them as they are.
+    """
+    depth = model.clip.depth
+    blocks: dict[str, list[str]] = {group: [] for group in BACKBONE_GROUPS}
+    for index in reversed(range(depth)):
+        blocks[block_group(index, depth)].append(f"vision.blocks.{index}")
+    blocks[BACKBONE_GROUPS[0]].insert(0, "vision.head")
+    blocks[BACKBONE_GROUPS[-1]].append("vision.embed")
+    taught = ["sam.decoder", "sam.neck", "sam.prompt"] if sam_is_new else []
+    return {HEAD: ["saliency_head", "fusion_gate", "freq_projection", *taught], **blocks}

@@ -34,7 +34,7 @@ from components.recipes.freqmedclip.export import export_model
 from components.recipes.freqmedclip.frozen import frozen_prefixes
 from components.recipes.freqmedclip.maps import THRESHOLD
 from components.recipes.freqmedclip.measures import OF_MASKS, measure_sample
-from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_parts
+from components.recipes.freqmedclip.model import FreqMedClip, Saliency, build_model, model_groups, model_parts
 from components.recipes.freqmedclip.model_config import ModelConfig
 from components.recipes.freqmedclip.terms import TERMS, Scene, terms_needing
 from components.recipes.freqmedclip.unet_task import trained_yardsticks
@@ -78,6 +78,10 @@ class FreqMedClipTask:
     def parts(self, model: nn.Module) -> dict[str, list[str]]:
         """Layer groups from head to stem."""
         return model_parts(cast(FreqMedClip, model))
+
+    def groups(self, model: nn.Module) -> dict[str, list[str]]:
+        """Layer groups from head to stem."""
+        return model_groups(cast(FreqMedClip, model), self.config.sam.random)
 
     def encoder(self, model: nn.Module) -> Encoder:
         """The vision tower, up to its pooled tokens."""

@@ -19,7 +19,8 @@ from components.core.errors import BadInput
 from components.core.export.policy import Policy
 from components.core.losses.columns import loss_columns
 from components.core.losses.weights import check_weights, require_a_loss
-from components.core.models.tower import picture_encoder
+from components.core.models.layer_groups import HEAD
+from components.core.models.tower import backbone_groups, picture_encoder
 from components.core.report.report import Confusion
 from components.recipes.contract import Baseline, CasePrediction, Indicator, RecipeTask, Statistic
 from components.recipes.hvit.baselines import yardsticks
@@ -74,6 +75,10 @@ class HVitTask:
     def parts(self, model: nn.Module) -> dict[str, list[str]]:
         """Layer groups from head to stem."""
         return model_parts(cast(HVit, model))
+
+    def groups(self, model: nn.Module) -> dict[str, list[str]]:
+        """Layer groups from head to stem; DFCA learns with the head."""
+        return {HEAD: ["head", "dfca"], **backbone_groups(cast(HVit, model).backbone)}
 
     def encoder(self, model: nn.Module) -> Encoder:
         """The backbone, up to its pooled map."""
