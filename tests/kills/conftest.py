@@ -49,11 +49,7 @@ def dataset(forks: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def undisturbed(forks: ForkServer, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    run = Phases(dataset, tmp_path_factory.mktemp("undisturbed"))
-    began = time.monotonic()
-    child = forks.start(run.commands())
-    assert child.end() == 0, child.log
-    return Undisturbed(model_digests(run), time.monotonic() - began)
+    return let_run(forks, Phases(dataset, tmp_path_factory.mktemp("undisturbed")))
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +69,14 @@ def s3(s3_endpoint: str) -> dict[str, str]:  # noqa: F811
 @pytest.fixture(scope="session")
 def bucket() -> str:
     return BUCKET
+
+
+def let_run(forks: ForkServer, run: Phases) -> Undisturbed:
+    """Run all phases to their end."""
+    began = time.monotonic()
+    child = forks.start(run.commands())
+    assert child.end() == 0, child.log
+    return Undisturbed(model_digests(run), time.monotonic() - began)
 
 
 def model_digests(run: Phases) -> dict[str, str]:

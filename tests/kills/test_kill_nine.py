@@ -1,12 +1,12 @@
 """`kill -9` at any moment costs time and changes no bit."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.kills.conftest import Undisturbed, model_digests
+from tests.kills.conftest import Undisturbed, let_run, model_digests
 from tests.kills.forks import ForkServer
 from tests.kills.phases import Phases
 
@@ -20,6 +20,7 @@ def kill_often(
     seed: int,
     store: str | None = None,
     variables: Mapping[str, str] | None = None,
+    values: Sequence[str] = (),
 ) -> int:
     """Run, kill, run again; a run that reached its end is compared, and another one takes its place.
 
@@ -29,7 +30,7 @@ def kill_often(
     moments = random.Random(seed)
     done, resumes, number = 0, 0, 0
     while True:
-        run = Phases(dataset, folder / f"run{number}", f"{store}/run{number}" if store else None)
+        run = Phases(dataset, folder / f"run{number}", f"{store}/run{number}" if store else None, values)
         child = forks.start(run.commands(), variables)
         moment = moments.uniform(0, undisturbed.seconds)
         if done < kills and not child.ends_within(moment) and child.kill():
@@ -58,3 +59,13 @@ def test_ten_kills_over_s3(
 ) -> None:
     store = f"s3://{bucket}/kills"
     assert kill_often(forks, undisturbed, tmp_path, dataset, 10, 2, store, s3) >= 2
+
+
+STRATEGY = ("strategy={kind: balanced, epochs: 6, rate: 1.0e-3, fit_schedule: true}",)
+"""Five legs: one of warmup, three of partial_unfreeze, one of end_to_end."""
+
+
+@pytest.mark.slow
+def test_five_kills_in_the_legs_of_a_strategy(forks: ForkServer, dataset: Path, tmp_path: Path) -> None:
+    undisturbed = let_run(forks, Phases(dataset, tmp_path / "undisturbed", values=STRATEGY))
+    assert kill_often(forks, undisturbed, tmp_path, dataset, kills=5, seed=3, values=STRATEGY) >= 1
