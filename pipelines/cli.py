@@ -20,6 +20,7 @@ from pipelines import (
     commands_doctor,
     commands_import,
     commands_pipeline,
+    commands_serve,
     commands_status,
     commands_study,
 )
@@ -27,6 +28,7 @@ from pipelines.grammar import Commands
 
 GROUPS = (
     commands_ask,
+    commands_serve,
     commands_status,
     commands_crossvalidate,
     commands_study,

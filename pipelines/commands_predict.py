@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.core.errors import BadInput
 from components.core.export.bundle import RECIPE, Bundle, write_json
-from components.core.export.prediction import Prediction
+from components.core.export.prediction import Prediction, Predictor
 from components.recipes import AnyRecipe
 
 
@@ -36,7 +36,7 @@ def predict_command(image: Path, prompt: str, bundle: Path, out: Path | None = N
             where=str(out),
             remedy="give --out a name that ends in .png (pictures) or .json (values)",
         )
-    predictor = _recipe(opened).predictor(opened)
+    predictor = predictor_of(opened)
     prediction = predictor.predict(predictor.read(image), prompt)
     told = {**prediction.values, "warning": opened.metadata.get("warning", "")}
     as_json = out.suffix.lower() == ".json" if out is not None else prediction.main == "values"
@@ -58,6 +58,15 @@ def _write_pictures(prediction: Prediction, image: Path, out: Path | None) -> di
         Image.fromarray(picture).save(path)
         files[name] = str(path)
     return files
+
+
+def predictor_of(bundle: Bundle) -> Predictor:
+    """The bundle, ready to answer.
+
+    Raises:
+        BadInput: Its recipe is not one of this version, or onnxruntime is missing.
+    """
+    return _recipe(bundle).predictor(bundle)
 
 
 def _recipe(bundle: Bundle) -> AnyRecipe:
