@@ -14,10 +14,7 @@ RECIPE ?= freqmedclip
 DATA ?=
 OUT ?= runs/$(RECIPE)-demo
 
-# Tests run in several processes of one thread each (tests/conftest.py); more than four gain nothing.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
-
-.PHONY: help setup demo test test-slow check format ci lock clean
+.PHONY: help setup demo test test-slow check policy format ci lock clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,16 +34,24 @@ demo: setup ## Train, judge and export RECIPE at demo size (DATA=folder for your
 	$(BIN)/thaw run $(RECIPE) --size demo $(if $(DATA),--data "$(DATA)") --out "$(OUT)" --seed 0
 
 test: setup ## Run the fast tests.
-	$(PYTEST)
+	$(BIN)/python -m pytest
 
 test-slow: setup ## Run the whole-system tests: doors agree, twenty kills, the text matters, third-party oracles.
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 check: setup ## Check formatting, lint, types and the direction of imports.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# checkov asks for a packaging that pytest refuses: it lives in an environment of its own. No check is left out.
+policy: setup ## Check the rendered manifests against security policies (checkov).
+	@test -x build/policy/venv/bin/python || $(PYTHON) -m venv --without-pip build/policy/venv
+	$(UV) pip sync --python build/policy/venv/bin/python --require-hashes --quiet .ci/policy.lock
+	rm -rf build/policy/rendered
+	$(BIN)/python .ci/policy.py build/policy/rendered
+	build/policy/venv/bin/checkov --directory build/policy/rendered --framework kubernetes --compact --quiet --skip-download
 
 format: setup ## Format the code and mend what lint can mend.
 	$(BIN)/ruff format .
@@ -55,9 +60,12 @@ format: setup ## Format the code and mend what lint can mend.
 ci: ## Do what continuous integration does, in a fresh environment.
 	.ci/run
 
-lock: setup ## Resolve pyproject.toml anew into requirements.lock (hashes, no addresses).
-	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+RESOLVE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet
+
+lock: setup ## Resolve requirements anew into the lock files (hashes, no addresses).
+	$(RESOLVE) --all-extras -o requirements.lock pyproject.toml
+	$(RESOLVE) -o .ci/policy.lock - <<< "checkov==3.3.30"
 
 clean: ## Remove caches and build products; environments, data and results stay.
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
