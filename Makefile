@@ -14,6 +14,9 @@ RECIPE ?= freqmedclip
 DATA ?=
 OUT ?= runs/$(RECIPE)-demo
 
+# Tests run in several processes of one thread each (tests/conftest.py); more than four gain nothing.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: help setup demo test test-slow check policy format ci lock clean
 
 help: ## List the commands.
@@ -34,10 +37,10 @@ demo: setup ## Train, judge and export RECIPE at demo size (DATA=folder for your
 	$(BIN)/thaw run $(RECIPE) --size demo $(if $(DATA),--data "$(DATA)") --out "$(OUT)" --seed 0
 
 test: setup ## Run the fast tests.
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: setup ## Run the whole-system tests: doors agree, twenty kills, the text matters, third-party oracles.
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: setup ## Check formatting, lint, types and the direction of imports.
 	$(BIN)/ruff format --check .

@@ -1,16 +1,25 @@
-"""The three doors, each opened once: the same recipe, size and code, the same synthetic data."""
+"""The three doors, each opened once per recipe: the same size and code, the same synthetic data."""
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
+from components import stages
+from components.cli.values import PARAMS, recipes
+from components.core.config import read_params
+from pipelines.local import active
 from tests.doors.frozen import environment, freeze, python
 
-RECIPE = "freqmedclip"
+RECIPES = recipes()
+
+QUICK = "freqmedclip"
+"""The recipe with the fewest seconds at `tiny`: fast tests go through its doors, slow ones through those of all."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class Place:
             )
 
 
+Door: TypeAlias = Callable[[str], Place]
+"""Goes through for the named recipe at the first call; later calls find what that made."""
+
+
 def place(folder: Path, project: Path | None = None) -> Place:
     """A place to run in; without a project of its own, the folder becomes one."""
     frozen = freeze(folder) if project is None else project
@@ -58,13 +71,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return freeze(tmp_path_factory.mktemp("frozen") / "project")
 
 
+def switched_on(recipe: str) -> list[str]:
+    """The stages that a recipe runs at `tiny`. DVC runs the others too, and what follows must not tell."""
+    values = read_params(PARAMS / f"{recipe}.yaml", "tiny")
+    return [node.stage for node in active(values, stages.NAMES[-1])]
+
+
 @pytest.fixture(scope="session")
-def command_line(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def command_line(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Door:
     """`thaw run`, ended; its outputs are below `out`."""
-    made = place(tmp_path_factory.mktemp("command_line") / "here", project)
-    done = made.call("pipelines", "run", RECIPE, "--size", "tiny", "--out", "out")
-    assert done.returncode == 0, done.stderr
-    return made
+
+    @cache
+    def run(recipe: str) -> Place:
+        made = place(tmp_path_factory.mktemp(f"command_line_{recipe}") / "here", project)
+        done = made.call("pipelines", "run", recipe, "--size", "tiny", "--out", "out")
+        assert done.returncode == 0, done.stderr
+        return made
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,23 +6,25 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from components import stages
 from pipelines.local import ENDINGS
-from tests.doors.conftest import RECIPE, Place, place
+from tests.doors.conftest import QUICK, RECIPES, Door, Place, place, switched_on
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 PRINTED = re.compile(r"\w+\.\w+ {3}")
 """How `thaw pipeline run` tells of an output."""
 
 PATIENCE = 300.0
 
-OFF = {"pretrain"}
-"""Stages that this recipe switches off. DVC runs them all the same, and what follows must not tell."""
+NOT_COMPARED = {"report", "bundle"}
+"""Outputs that tell when and where they were made."""
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -45,15 +47,22 @@ def stage_output(root: Path, stage: str, port: str) -> Path:
 
 
 COMPARED = [
-    ("prepare", "dataset"),
-    *((stage, port) for stage in ("warmup", "partial_unfreeze", "end_to_end") for port in ("model", "metrics")),
-    ("evaluate", "metrics"),
-    ("evaluate", "cases"),
-    ("evaluate", "classes"),
+    (recipe, stage, port.name)
+    for recipe in RECIPES
+    for stage in switched_on(recipe)
+    for port in stages.load(stage).output_ports()
+    if port.name not in NOT_COMPARED
 ]
+"""Every output that must be the same byte for byte, by recipe, stage and port."""
+
+
+QUICK_FIRST = pytest.mark.parametrize(
+    "recipe", [QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in RECIPES if name != QUICK)]
+)
 
 
 def repro(repository: Place) -> "subprocess.CompletedProcess[str]":
+    """Every recipe."""
     return repository.call("dvc", "repro")
 
 
@@ -67,40 +76,43 @@ def wait_for(path: Path, pattern: str, process: "subprocess.Popen[str]") -> Path
 
 @pytest.fixture(scope="session")
 def killed(repository: Place) -> Place:
-    """`dvc repro` killed inside the first training stage, once a checkpoint was there: every process of it."""
-    process = repository.start("dvc", "repro")
-    wait_for(repository.folder / "work" / RECIPE, "warmup/warmup.checkpoints/manifests/0*", process)
+    """`dvc repro` of one recipe, all its processes killed in the first training stage, once a checkpoint was there."""
+    process = repository.start("dvc", "repro", f"export@{QUICK}")
+    wait_for(repository.folder / "work" / QUICK, "warmup/warmup.checkpoints/manifests/0*", process)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert not stage_output(repository.folder / "work" / RECIPE, "warmup", "model").exists()
+    assert not stage_output(repository.folder / "work" / QUICK, "warmup", "model").exists()
     return repository
 
 
 @pytest.fixture(scope="session")
 def dvc(killed: Place) -> Place:
-    """Run again after the kill, to the end."""
+    """`dvc repro` of every recipe after the kill, to the end."""
     done = repro(killed)
     assert done.returncode == 0, done.stdout + done.stderr
     (killed.folder / "log").write_text(done.stdout + done.stderr)
     return killed
 
 
-def test_thaw_run_again_does_nothing(command_line: Place) -> None:
-    summary = command_line.folder / "out" / "summary.json"
+@QUICK_FIRST
+def test_thaw_run_again_does_nothing(command_line: Door, recipe: str) -> None:
+    made = command_line(recipe)
+    summary = made.folder / "out" / "summary.json"
     before = summary.read_bytes()
-    times = {path: path.stat().st_mtime_ns for path in (command_line.folder / "out").rglob("*") if path != summary}
-    done = command_line.call("pipelines", "run", RECIPE, "--size", "tiny", "--out", "out")
+    times = {path: path.stat().st_mtime_ns for path in (made.folder / "out").rglob("*") if path != summary}
+    done = made.call("pipelines", "run", recipe, "--size", "tiny", "--out", "out")
     assert done.returncode == 0, done.stderr
     assert summary.read_bytes() == before  # seconds of the stages included
-    after = {path: path.stat().st_mtime_ns for path in (command_line.folder / "out").rglob("*") if path != summary}
+    after = {path: path.stat().st_mtime_ns for path in (made.folder / "out").rglob("*") if path != summary}
     assert {path for path in after if after[path] != times.get(path) and path.is_file()} == set()
     assert set(after) == set(times)
 
 
-def test_the_summary_says_what_ran(command_line: Place) -> None:
-    summary = json.loads((command_line.folder / "out" / "summary.json").read_text())
-    assert sorted(summary["stages"]) == sorted(set(stages.NAMES) - OFF)
-    assert (summary["recipe"], summary["size"], summary["synthetic"]) == (RECIPE, "tiny", True)
+@QUICK_FIRST
+def test_the_summary_says_what_ran(command_line: Door, recipe: str) -> None:
+    summary = json.loads((command_line(recipe).folder / "out" / "summary.json").read_text())
+    assert sorted(summary["stages"]) == sorted(switched_on(recipe))
+    assert (summary["recipe"], summary["size"], summary["synthetic"]) == (recipe, "tiny", True)
     assert all(stage["seconds"] > 0 for stage in summary["stages"].values())
 
 
@@ -110,11 +122,10 @@ def test_dvc_killed_in_training_goes_on_inside_the_stage(dvc: Place) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "port"), COMPARED)
-def test_dvc_makes_the_same(dvc: Place, command_line: Place, stage: str, port: str) -> None:
-    assert_same(
-        stage_output(dvc.folder / "work" / RECIPE, stage, port), stage_output(command_line.folder / "out", stage, port)
-    )
+@pytest.mark.parametrize(("recipe", "stage", "port"), COMPARED)
+def test_dvc_makes_the_same(dvc: Place, command_line: Door, recipe: str, stage: str, port: str) -> None:
+    expected = stage_output(command_line(recipe).folder / "out", stage, port)
+    assert_same(stage_output(dvc.folder / "work" / recipe, stage, port), expected)
 
 
 @pytest.mark.slow
@@ -128,27 +139,36 @@ def test_dvc_again_does_nothing(dvc: Place) -> None:
 
 
 @pytest.fixture(scope="session")
-def compiled(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """Outputs by stage and port of the compiled graph, run by one subprocess per task."""
-    made = place(tmp_path_factory.mktemp("compiled") / "here", project)
-    done = made.call("pipelines", "pipeline", "run", RECIPE, "--size", "tiny", "--root", "root")
-    assert done.returncode == 0, done.stdout + done.stderr
-    printed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if PRINTED.match(line)]
-    return {(name.split(".")[0], name.split(".")[1]): made.folder / path for name, path in printed}
+def compiled(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[tuple[str, str], Path]]:
+    """Outputs by stage and port of a recipe's compiled graph, run by one subprocess per task."""
+
+    @cache
+    def run(recipe: str) -> dict[tuple[str, str], Path]:
+        made = place(tmp_path_factory.mktemp(f"compiled_{recipe}") / "here", project)
+        done = made.call("pipelines", "pipeline", "run", recipe, "--size", "tiny", "--root", "root")
+        assert done.returncode == 0, done.stdout + done.stderr
+        printed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if PRINTED.match(line)]
+        return {(name.split(".")[0], name.split(".")[1]): made.folder / path for name, path in printed}
+
+    return run
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "port"), COMPARED)
+@pytest.mark.parametrize(("recipe", "stage", "port"), COMPARED)
 def test_the_compiled_graph_makes_the_same(
-    compiled: dict[tuple[str, str], Path], command_line: Place, stage: str, port: str
+    compiled: Callable[[str], dict[tuple[str, str], Path]], command_line: Door, recipe: str, stage: str, port: str
 ) -> None:
-    assert_same(compiled[stage, port], stage_output(command_line.folder / "out", stage, port))
+    expected = stage_output(command_line(recipe).folder / "out", stage, port)
+    assert_same(compiled(recipe)[stage, port], expected)
 
 
 @pytest.mark.slow
-def test_every_door_makes_every_output(compiled: dict[tuple[str, str], Path], dvc: Place, command_line: Place) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_door_makes_every_output(
+    compiled: Callable[[str], dict[tuple[str, str], Path]], dvc: Place, command_line: Door, recipe: str
+) -> None:
     ports = {(name, port.name) for name in stages.NAMES for port in stages.load(name).output_ports()}
-    on = {(name, port) for name, port in ports if name not in OFF}
-    assert set(compiled) == on
-    for root, expected in ((dvc.folder / "work" / RECIPE, ports), (command_line.folder / "out", on)):
+    on = {(name, port) for name, port in ports if name in switched_on(recipe)}
+    assert set(compiled(recipe)) == on
+    for root, expected in ((dvc.folder / "work" / recipe, ports), (command_line(recipe).folder / "out", on)):
         assert [pair for pair in sorted(expected) if not stage_output(root, *pair).exists()] == []

@@ -1,6 +1,7 @@
 """The tail stays short: no long functions, no long files, no rooms without a name."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 from source import ROOT, modules, nodes, place
@@ -33,3 +34,9 @@ def test_modules_are_named_for_what_they_hold() -> None:
 def test_packages_can_be_imported() -> None:
     folders = {parent for module in modules() for parent in module.parents if parent != Path()}
     assert sorted(str(folder) for folder in folders if not (ROOT / folder / "__init__.py").exists()) == []
+
+
+def test_names_of_test_files_are_theirs_alone() -> None:
+    """Tests are no packages: pytest refuses to collect a second file of the same name."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
