@@ -42,14 +42,20 @@ class Outputs:
 
 def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Write the bundle, or nothing: a graph that differs from the model leaves no folder behind."""
+    from components.core.data.dataset import Dataset
+    from components.core.engine.training import fold_of
+    from components.core.tracking.push import RunLabels
+    from components.core.tracking.tracker import Tracker
     from components.export.write import write_bundle
 
-    outputs.bundle.mkdir(parents=True)
-    try:
-        write_bundle(config, inputs, outputs.bundle)
-    except BaseException:
-        shutil.rmtree(outputs.bundle)
-        raise
+    labels = RunLabels(config.recipe.name, STAGE.name, config.seed, fold_of(Dataset.open(inputs.dataset)))
+    with Tracker(config.runtime, labels):
+        outputs.bundle.mkdir(parents=True)
+        try:
+            write_bundle(config, inputs, outputs.bundle)
+        except BaseException:
+            shutil.rmtree(outputs.bundle)
+            raise
 
 
 STAGE = Stage(

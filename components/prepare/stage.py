@@ -65,6 +65,7 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
             workers=config.runtime.workers,
             progress=config.runtime.progress,
             restart=config.runtime.restart,
+            watch=tracker.quarantined,
         )
         card = read_card(outputs.dataset)
         tracker.quarantined(len(card.quarantine))

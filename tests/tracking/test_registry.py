@@ -1,6 +1,5 @@
 """The metric registry follows the Prometheus rules, and GPU metrics come from the driver at every scrape."""
 
-import ctypes
 import re
 
 import pytest
@@ -8,8 +7,7 @@ from prometheus_client import generate_latest
 
 from components.core.tracking.gpu import GpuCollector, Gpus
 from components.core.tracking.registry import METRICS, Metric, Metrics
-
-GIB = 2**30
+from tests.tracking.drivers import GIB, FakeDriver
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -53,27 +51,6 @@ def test_the_wrong_verb_is_an_error() -> None:
         metrics.observe("thaw_resumes_total", 1)
     with pytest.raises(KeyError):
         metrics.add("thaw_unknown_total")
-
-
-class FakeDriver:
-    """Answers like NVML on a machine with two GPUs, the second of which is lost."""
-
-    used = 5 * GIB
-
-    def nvmlDeviceGetCount_v2(self, count: object) -> int:
-        count._obj.value = 2  # type: ignore[attr-defined]
-        return 0
-
-    def nvmlDeviceGetHandleByIndex_v2(self, index: ctypes.c_uint, handle: object) -> int:
-        return 0 if index.value == 0 else 15
-
-    def nvmlDeviceGetMemoryInfo(self, handle: object, memory: object) -> int:
-        memory._obj.used, memory._obj.total = self.used, 80 * GIB  # type: ignore[attr-defined]
-        return 0
-
-    def nvmlDeviceGetUtilizationRates(self, handle: object, load: object) -> int:
-        load._obj.gpu = 40  # type: ignore[attr-defined]
-        return 0
 
 
 def test_gpus_are_read_at_every_scrape() -> None:

@@ -88,7 +88,7 @@ def test_a_scrape_returns_what_was_reported() -> None:
     assert page["thaw_nonfinite_total", ()] == 1
     assert page["thaw_retries_total", (("operation", "upload"),)] == 1
     assert page["thaw_quarantined_samples", ()] == 2
-    assert page["thaw_heartbeat_timestamp_seconds", ()] >= before
+    assert page["thaw_heartbeat_timestamp_seconds", tuple(sorted(LABELS.group().items()))] >= before
     assert page["thaw_stage_info", tuple(sorted(LABELS.info().items()))] == 1
 
 

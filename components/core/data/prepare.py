@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +50,7 @@ def prepare(
     workers: int = 2,
     progress: bool = False,
     restart: bool = False,
+    watch: Callable[[int], None] | None = None,
 ) -> None:
     """Make a prepared dataset: shards, index and card.
 
@@ -66,6 +67,7 @@ def prepare(
         workers: Threads that decode; 0 decodes in this one.
         progress: Show a bar if there is a terminal.
         restart: Decode everything anew, whatever an unfinished prepare left.
+        watch: Called after every case with the number of those set aside as unusable so far.
 
     Raises:
         BadInput: Faults of structure, too many unreadable files, or cases that cannot be split.
@@ -80,7 +82,7 @@ def prepare(
         if restart:
             kept.discard()
         work = _Work(source, raw or folder / SYNTHETIC_RAW, split, quarantine, folder, recipe)
-        work.write(kept, workers, progress)
+        work.write(kept, workers, progress, watch)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -104,7 +106,7 @@ class _Work:
     folder: Path
     recipe: str
 
-    def write(self, kept: Kept, workers: int, progress: bool) -> None:
+    def write(self, kept: Kept, workers: int, progress: bool, watch: Callable[[int], None] | None) -> None:
         """Write shards, index, card and sheet."""
         cases = _listed(self.source, self.raw)
         quarantine, writer, facts = Quarantine(self.limits, self.raw), ShardWriter(self.folder), Facts()
@@ -115,6 +117,8 @@ class _Work:
         with Progress("prepare", len(cases), shown=progress) as bar:
             for case, outcome in decode_all(cases, kept, workers):
                 bar.advance()
+                if watch is not None:
+                    watch(len(quarantine.entries))
                 if isinstance(outcome, Unwanted):
                     unwanted.append(_set_aside(case, outcome, self.raw))
                     continue

@@ -26,7 +26,7 @@ from components.core.identity import Identity, require_exact, require_same
 from components.core.runtime import Runtime
 from components.core.store import open_store
 from components.core.store.retry import Retrying
-from components.core.tracking.tracker import Tracker
+from components.core.tracking.tracker import STORE, Tracker
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Saver:
 
     def _tell_retries(self) -> None:
         if isinstance(self._store, Retrying) and (times := self._store.retry.since_asked()):
-            self._tracker.retried("store", times)
+            self._tracker.retried(STORE, times)
 
     @contextmanager
     def judged(self) -> Iterator[None]:

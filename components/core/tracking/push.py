@@ -44,11 +44,10 @@ class RunLabels:
 
     def info(self) -> dict[str, str]:
         """Labels of `thaw_stage_info`."""
-        names = {"recipe": self.recipe, "stage": self.stage, "fold": self.fold}
-        return {**names, "seed": str(self.seed), "version": self.version}
+        return {**self.group(), "version": self.version}
 
     def group(self) -> dict[str, str]:
-        """The Pushgateway's grouping key besides the job. Never a run id: groups are kept for ever."""
+        """`IDENTITY`, the Pushgateway's grouping key besides the job. Never a run id: groups are kept for ever."""
         return {"pipeline": self.recipe, "stage": self.stage, "fold": self.fold, "seed": str(self.seed)}
 
 
@@ -60,11 +59,13 @@ class Outcome:
         exit_code: 0 done, 2 bad input, 75 temporary, others bugs.
         seconds: Wall time.
         metrics: Final metrics by name.
+        nonfinite: Losses or gradients that were not finite. They end the stage at once, so no scrape would see them.
     """
 
     exit_code: int
     seconds: float
     metrics: Mapping[str, float]
+    nonfinite: int = 0
 
 
 def push_outcome(address: str, labels: RunLabels, outcome: Outcome) -> bool:
@@ -83,6 +84,7 @@ def push_outcome(address: str, labels: RunLabels, outcome: Outcome) -> bool:
     metrics.set("thaw_outcome_exit_code", outcome.exit_code)
     metrics.set("thaw_outcome_timestamp_seconds", time.time())
     metrics.set("thaw_outcome_duration_seconds", outcome.seconds)
+    metrics.set("thaw_outcome_nonfinite", outcome.nonfinite)
     for name, value in outcome.metrics.items():
         metrics.set("thaw_outcome_metric", value, metric=name)
     try:

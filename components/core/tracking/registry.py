@@ -46,11 +46,15 @@ class Metric:
         return frozenset(f"{self.name}_{suffix}" for suffix in ("bucket", "count", "sum"))
 
 
-STAGE_LABELS = ("recipe", "stage", "fold", "seed", "version")
+IDENTITY = ("pipeline", "stage", "fold", "seed")
+"""What a run is of, as the Pushgateway groups outcomes too: a query may join the two by these labels."""
 
 METRICS: tuple[Metric, ...] = (
-    Metric("thaw_stage_info", "gauge", "1 while a stage runs, with what it runs.", STAGE_LABELS),
-    Metric("thaw_heartbeat_timestamp_seconds", "gauge", "Unix time at which the stage last showed progress."),
+    Metric("thaw_stage_info", "gauge", "1 while a stage runs, with what it runs.", (*IDENTITY, "version")),
+    # The next two carry whose they are: alerts read them when their process does not answer any more.
+    Metric("thaw_heartbeat_timestamp_seconds", "gauge", "Unix time at which the stage last showed progress.", IDENTITY),
+    Metric("thaw_resume_timestamp_seconds", "gauge", "Unix time at which this process took up earlier work.", IDENTITY),
+    Metric("thaw_phase_start_timestamp_seconds", "gauge", "Unix time at which the phase's steps began.", ("phase",)),
     Metric("thaw_steps_total", "counter", "Optimiser steps done by this process.", ("phase",)),
     Metric("thaw_samples_total", "counter", "Samples trained on by this process.", ("phase",)),
     Metric("thaw_current_step", "gauge", "Optimiser step the phase has reached.", ("phase",)),
@@ -87,6 +91,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("thaw_outcome_exit_code", "gauge", "Exit code: 0 done, 2 bad input, 75 temporary, others bugs."),
     Metric("thaw_outcome_timestamp_seconds", "gauge", "Unix time at which the stage ended."),
     Metric("thaw_outcome_duration_seconds", "gauge", "Wall time of the stage."),
+    Metric("thaw_outcome_nonfinite", "gauge", "Losses or gradients that were not finite, which end a stage."),
     Metric("thaw_outcome_metric", "gauge", "Final metrics of the stage.", ("metric",)),
 )
 

@@ -23,6 +23,9 @@ from components.core.tracking.registry import BY_NAME, Metrics
 from components.core.tracking.tensorboard import TensorBoard
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
+STORE = "store"
+"""The operation whose retries are counted from the start."""
+
 PLAIN_WIDTH = 100
 """Columns of a table in a log file."""
 
@@ -53,6 +56,7 @@ class Tracker:
         self._validated: dict[str, float] = {}
         self._final: dict[str, float] = {}
         self._steps = self._samples = self._checkpoints = self._hits = self._misses = 0
+        self._nonfinite = 0
         self._wait_seconds, self._began = 0.0, time.monotonic()
         self._epoch_samples, self._epoch_seconds = 0, 0.0
 
@@ -69,6 +73,7 @@ class Tracker:
         if self._endpoint.port and self._runtime.device != "cpu" and (gpus := Gpus.open()):
             self.metrics.attach(GpuCollector(gpus))
         self.metrics.set("thaw_stage_info", 1, **self._labels.info())
+        self.metrics.add("thaw_retries_total", 0, operation=STORE)  # a rise is seen from 0 on, not from the first one
         self.heartbeat()
         return self
 
@@ -82,7 +87,7 @@ class Tracker:
                     closing.callback(part.close)
         self._show(result_table(self._result(seconds, error)))
         if self._runtime.pushgateway:
-            outcome = Outcome(_exit_code(error), seconds, self._final or self._validated)
+            outcome = Outcome(_exit_code(error), seconds, self._final or self._validated, self._nonfinite)
             push_outcome(self._runtime.pushgateway, self._labels, outcome)
 
     @property
@@ -102,6 +107,7 @@ class Tracker:
         self._progress = PhaseProgress(phase, planned_steps, done_steps, screen)
         self.metrics.set("thaw_planned_steps", planned_steps, phase=phase)
         self.metrics.set("thaw_current_step", done_steps, phase=phase)
+        self.metrics.set("thaw_phase_start_timestamp_seconds", time.time(), phase=phase)
         self.heartbeat()
 
     def step(
@@ -183,6 +189,7 @@ class Tracker:
     def resumed(self, step: int) -> None:
         """Report that the run goes on from `step`: later rows of the history and of TensorBoard are dropped."""
         self.metrics.add("thaw_resumes_total")
+        self.metrics.set("thaw_resume_timestamp_seconds", time.time(), **self._labels.group())
         if self._history is not None:
             self._history.resume(step)
         if self._board is not None:
@@ -194,8 +201,9 @@ class Tracker:
         self.metrics.add("thaw_retries_total", times, operation=operation)
 
     def quarantined(self, count: int) -> None:
-        """Report how many samples were set aside as unusable."""
+        """Report how many samples are set aside as unusable so far."""
         self.metrics.set("thaw_quarantined_samples", count)
+        self.heartbeat()
 
     def cache(self, hits: int, misses: int) -> None:
         """Report frozen features read from the cache and computed."""
@@ -206,11 +214,12 @@ class Tracker:
 
     def nonfinite(self) -> None:
         """Report a loss or gradient that was not finite."""
+        self._nonfinite += 1
         self.metrics.add("thaw_nonfinite_total")
 
     def heartbeat(self) -> None:
         """Report that work goes on, where no step can (filling a cache, validating)."""
-        self.metrics.set("thaw_heartbeat_timestamp_seconds", time.time())
+        self.metrics.set("thaw_heartbeat_timestamp_seconds", time.time(), **self._labels.group())
 
     def message(self, text: str) -> None:
         """Tell the reader one line."""
