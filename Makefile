@@ -17,7 +17,7 @@ OUT ?= runs/$(RECIPE)-demo
 # Tests run in several processes of one thread each (tests/conftest.py); more than four gain nothing.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup demo test test-slow check policy format ci lock clean
+.PHONY: help setup demo dashboards test test-slow check policy format ci lock clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup ## Train, judge and export RECIPE at demo size (DATA=folder for your own images, OUT=folder for results).
 	$(BIN)/thaw run $(RECIPE) --size demo $(if $(DATA),--data "$(DATA)") --out "$(OUT)" --seed 0
+
+dashboards: setup ## Write alert rules and Grafana dashboards anew from pipelines/monitoring.
+	$(BIN)/thaw monitoring write --out manifests/base/monitoring
 
 test: setup ## Run the fast tests.
 	$(PYTEST)

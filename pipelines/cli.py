@@ -19,6 +19,7 @@ from pipelines import (
     commands_crossvalidate,
     commands_doctor,
     commands_import,
+    commands_monitoring,
     commands_pipeline,
     commands_serve,
     commands_status,
@@ -35,6 +36,7 @@ GROUPS = (
     commands_doctor,
     commands_cache,
     commands_import,
+    commands_monitoring,
     commands_pipeline,
     commands_benchmark,
 )

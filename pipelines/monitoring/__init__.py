@@ -1,0 +1,1 @@
+"""Alert rules and dashboards as values; `make dashboards` makes the files of manifests/base/monitoring of them."""

@@ -1,0 +1,71 @@
+"""Real stages of the smallest recipe as processes that can be watched, stopped and killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.monitoring.stack import Stack, free_port
+
+RECIPE = "freqmedclip"
+IMAGES = 240
+"""So many that an epoch of single images, nothing kept, is longer than a checkpoint may be old."""
+
+
+class StageProcess:
+    """A stage under way.
+
+    Args:
+        stack: Who watches it.
+        folder: Of its outputs.
+        stage: Its name.
+        values: Values to set, as `key=value`.
+        ports: Its ports.
+        canary: A secret of its environment.
+    """
+
+    def __init__(self, stack: Stack, folder: Path, stage: str, *values: str, canary: str = "", **ports: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        runtime = [
+            f"runtime.metrics_port={port}",
+            f"runtime.pushgateway={stack.gateway}",
+            f"runtime.cache.dir={folder / 'cache'}",
+            "runtime.workers=1",
+        ]
+        settings = [word for value in (*runtime, *values) for word in ("--set", value)]
+        files = [word for name, path in ports.items() for word in (f"--{name}", str(path))]
+        self._log = folder / f"{stage}.log"
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "components", stage, RECIPE, "--size", "tiny", *settings, *files],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "AWS_SECRET_ACCESS_KEY": canary},
+            )
+        self.instance = stack.watch(port)
+        self._stack = stack
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill it, and forget it as a target, as where its pod has gone."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+        self.process.wait(60)
+        self._stack.forget(self.instance)
+
+
+def train(stack: Stack, folder: Path, dataset: Path, *values: str, canary: str = "") -> StageProcess:
+    """Start `warmup` on a dataset; run again in the same folder, it resumes."""
+    ports = {"dataset": dataset, "model": folder / "model", "metrics": folder / "metrics.json"}
+    return StageProcess(stack, folder, "warmup", *values, canary=canary, **ports)
