@@ -17,10 +17,10 @@ OUT ?= runs/$(RECIPE)-demo
 # Tests run in several processes of one thread each (tests/conftest.py); more than four gain nothing.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup demo dashboards test test-slow check policy format ci lock clean
+.PHONY: help setup demo dashboards test test-slow test-services check policy format ci lock clean
 
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install Thaw and everything it needs into .venv, at the locked versions.
 
@@ -44,6 +44,9 @@ test: setup ## Run the fast tests.
 
 test-slow: setup ## Run the whole-system tests: doors agree, twenty kills, the text matters, third-party oracles.
 	$(PYTEST) -m slow
+
+test-services: setup ## Run the tests that need servers of this machine: Prometheus, Pushgateway, Alertmanager.
+	$(BIN)/python -m pytest -m services
 
 check: setup ## Check formatting, lint, types and the direction of imports.
 	$(BIN)/ruff format --check .

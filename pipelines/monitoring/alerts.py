@@ -123,10 +123,11 @@ def _of_outcomes(clock: Clock) -> tuple[Alert, ...]:
     recent = f"thaw_outcome_timestamp_seconds > time() - {clock.seconds(DAY)}"
     waiting = f"thaw_outcome_timestamp_seconds < time() - {clock.seconds(TAKEN_UP)}"
     live = of_stage("thaw_nonfinite_total")
+    stage = f"max by {listed(IDENTITY)}"  # the gateway's own pod would stand beside what was pushed
     return (
         Alert(
             "ThawLossNotFinite",
-            f"max by {listed(IDENTITY)} (thaw_outcome_nonfinite and {recent} or {live}) > 0",
+            f"{stage} (thaw_outcome_nonfinite and {recent} or {live}) > 0",
             0,
             "critical",
             f"{STAGE} stopped: a loss or gradient was not finite",
@@ -134,7 +135,7 @@ def _of_outcomes(clock: Clock) -> tuple[Alert, ...]:
         ),
         Alert(
             "ThawStageFailed",
-            f"thaw_outcome_exit_code != 0 != 75 and {recent}",
+            f"{stage} (thaw_outcome_exit_code != 0 != 75 and {recent})",
             0,
             "critical",
             f"{STAGE} failed with exit code {{{{ $value }}}}",
@@ -142,7 +143,7 @@ def _of_outcomes(clock: Clock) -> tuple[Alert, ...]:
         ),
         Alert(
             "ThawStageNotTakenUp",
-            f"thaw_outcome_exit_code == 75 and {waiting} and {recent}"
+            f"{stage} (thaw_outcome_exit_code == 75 and {waiting} and {recent})"
             f" unless {ON_IDENTITY} thaw_heartbeat_timestamp_seconds",
             0,
             "warning",

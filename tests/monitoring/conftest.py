@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.monitoring.expression import Clock
 from tests.monitoring.stack import MISSING, Stack
-from tests.monitoring.stages import IMAGES, StageProcess
+from tests.monitoring.stages import prepare
 
 FAST = Clock(1 / 120)
 """Ten minutes of the rules are five seconds."""
@@ -24,9 +24,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def dataset(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made by a watched `prepare`, whose outcome is pushed."""
-    folder = tmp_path_factory.mktemp("prepared")
-    made = folder / "dataset"
-    stage = StageProcess(stack, folder, "prepare", f"recipe.data.synthetic.images={IMAGES}", dataset=made)
-    assert stage.process.wait(120) == 0, stage.log
-    stack.forget(stage.instance)
-    return made
+    return prepare(stack, tmp_path_factory.mktemp("prepared"))

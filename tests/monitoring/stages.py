@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.monitoring.stack import Stack, free_port
 
 RECIPE = "freqmedclip"
-IMAGES = 240
-"""So many that an epoch of single images, nothing kept, is longer than a checkpoint may be old."""
+PATIENCE = 300.0
+"""Seconds for a process to get to work: Python alone takes several, on a busy machine a minute."""
 
 
 class StageProcess:
@@ -61,8 +61,17 @@ class StageProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(number)
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
         self._stack.forget(self.instance)
+
+
+def prepare(stack: Stack, folder: Path, *values: str) -> Path:
+    """Make a dataset."""
+    made = folder / "dataset"
+    stage = StageProcess(stack, folder, "prepare", *values, dataset=made)
+    assert stage.process.wait(PATIENCE) == 0, stage.log
+    stage.end()
+    return made
 
 
 def train(stack: Stack, folder: Path, dataset: Path, *values: str, canary: str = "") -> StageProcess:

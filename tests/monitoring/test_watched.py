@@ -19,10 +19,10 @@ from pipelines.monitoring.boards import BOARDS
 from pipelines.monitoring.picture import filled
 from pipelines.monitoring.prometheus import Prometheus
 from tests.monitoring.stack import Stack, free_port, wait
-from tests.monitoring.stages import StageProcess, train
+from tests.monitoring.stages import PATIENCE, StageProcess, prepare, train
 from tests.tracking.drivers import FakeDriver
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(300), pytest.mark.xdist_group("monitoring")]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(4 * PATIENCE), pytest.mark.xdist_group("monitoring")]
 
 ENDLESS = "warmup.epochs=100000"
 CANARY = "canary-9f2c1d7e5b"
@@ -42,7 +42,7 @@ def at_work(stack: Stack, stage: StageProcess, least: int = 1) -> StageProcess:
         assert stage.process.poll() is None, stage.log
         return steps(stack, stage) >= least
 
-    wait("a step", stepping, 120)
+    wait("a step", stepping, PATIENCE)
     return stage
 
 
@@ -51,8 +51,8 @@ def diverged(stack: Stack, dataset: Path, tmp_path_factory: pytest.TempPathFacto
     """A stage that ended because its loss is no number: rates beyond all reason."""
     rates = [f"warmup.trainable.{part}=1e30" for part in ("freq_projection", "fusion_gate", "saliency_head")]
     stage = train(stack, tmp_path_factory.mktemp("diverged"), dataset, *rates, canary=CANARY)
-    assert stage.process.wait(120) == 2, stage.log
-    stack.forget(stage.instance)
+    assert stage.process.wait(PATIENCE) == 2, stage.log
+    stage.end()
     return stage
 
 
@@ -124,11 +124,12 @@ def test_a_stalled_stage_is_heard_of_and_forgotten_once_it_goes_on(stack: Stack,
 
 
 def test_an_old_checkpoint_is_heard_of(
-    stack: Stack, dataset: Path, resumed: StageProcess, tmp_path_factory: pytest.TempPathFactory
+    stack: Stack, resumed: StageProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Saving at epoch ends only, with an epoch that is longer than a checkpoint may be old."""
+    many = prepare(stack, tmp_path_factory.mktemp("many"), "recipe.data.synthetic.images=240")
     values = ("warmup.batch_size=1", "warmup.views=0", "runtime.checkpoints.every_steps=0")
-    stage = at_work(stack, train(stack, tmp_path_factory.mktemp("seldom"), dataset, *values))
+    stage = at_work(stack, train(stack, tmp_path_factory.mktemp("seldom"), many, *values))
 
     def of_this(instance: str) -> list[object]:
         return [one for one in stack.alerts("ThawCheckpointOld") if one["labels"]["instance"] == instance]
