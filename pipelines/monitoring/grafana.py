@@ -1,9 +1,9 @@
 """Dashboards as Grafana's JSON."""
 
-from collections.abc import Sequence
-
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -111,8 +111,8 @@ def _span(panel: Panel) -> int:
     return WIDTH if panel.wide else WIDTH // 2
 
 
-def _targets(panel: Panel, *, instant: bool) -> Sequence[prometheus.Dataquery]:
-    targets = []
+def _targets(panel: Panel, *, instant: bool) -> list[Builder[Dataquery]]:
+    targets: list[Builder[Dataquery]] = []
     for letter, query in zip("ABCDEFGH", panel.queries, strict=False):
         target = prometheus.Dataquery().ref_id(letter).datasource(SOURCE)
         target = target.expr(query.expression).legend_format(query.legend)
