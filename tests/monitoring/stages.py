@@ -9,6 +9,11 @@ from pathlib import Path
 from tests.monitoring.stack import Stack, free_port
 
 RECIPE = "freqmedclip"
+IMAGES = 240
+"""So many that an epoch of single images, nothing kept, is longer than a checkpoint may be old."""
+
+SLOW = ("warmup.batch_size=1", "warmup.views=0", "warmup.epochs=100000")
+
 PATIENCE = 300.0
 """Seconds for a process to get to work: Python alone takes several, on a busy machine a minute."""
 
@@ -65,16 +70,16 @@ class StageProcess:
         self._stack.forget(self.instance)
 
 
-def prepare(stack: Stack, folder: Path, *values: str) -> Path:
+def prepare(stack: Stack, folder: Path) -> Path:
     """Make a dataset."""
     made = folder / "dataset"
-    stage = StageProcess(stack, folder, "prepare", *values, dataset=made)
+    stage = StageProcess(stack, folder, "prepare", f"recipe.data.synthetic.images={IMAGES}", dataset=made)
     assert stage.process.wait(PATIENCE) == 0, stage.log
     stage.end()
     return made
 
 
 def train(stack: Stack, folder: Path, dataset: Path, *values: str, canary: str = "") -> StageProcess:
-    """Start `warmup` on a dataset; run again in the same folder, it resumes."""
+    """Start a long `warmup` on a dataset; run again in the same folder, it resumes."""
     ports = {"dataset": dataset, "model": folder / "model", "metrics": folder / "metrics.json"}
-    return StageProcess(stack, folder, "warmup", *values, canary=canary, **ports)
+    return StageProcess(stack, folder, "warmup", *SLOW, *values, canary=canary, **ports)

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.core.errors import BadInput, Temporary
 from components.core.runtime import Runtime
 from components.core.tracking.history import read_history
+from components.core.tracking.logs import set_up_logging
 from components.core.tracking.overview import RunPlan
 from components.core.tracking.push import Outcome, RunLabels, push_outcome
 from components.core.tracking.tracker import Tracker
@@ -223,6 +224,63 @@ def test_failure_is_pushed_with_its_exit_code(gateway: str) -> None:
     _, values = pushed()
     assert values["thaw_outcome_success{}"] == 0
     assert values["thaw_outcome_exit_code{}"] == 75
+
+
+def test_a_loss_that_is_no_number_is_pushed_since_no_scrape_comes_in_time(gateway: str) -> None:
+    with pytest.raises(BadInput), Tracker(quiet(pushgateway=gateway), LABELS) as tracker:
+        tracker.nonfinite()
+        raise BadInput("the loss is not finite")
+    _, values = pushed()
+    assert values["thaw_outcome_nonfinite{}"] == 1
+
+
+def test_alerts_have_what_they_need_from_the_first_scrape_on() -> None:
+    port, before = free_port(), time.time()
+    whose = tuple(sorted(LABELS.group().items()))
+    with Tracker(quiet(metrics_port=port), LABELS) as tracker:
+        first = scrape(port)
+        assert first["thaw_retries_total", (("operation", "store"),)] == 0
+        assert ("thaw_resume_timestamp_seconds", whose) not in first
+        tracker.resumed(4)
+        tracker.begin("warmup", 20, 4)
+        page = scrape(port)
+    assert page["thaw_resume_timestamp_seconds", whose] >= before
+    assert page["thaw_phase_start_timestamp_seconds", (("phase", "warmup"),)] >= before
+
+
+def test_a_secret_of_the_environment_is_neither_served_nor_pushed_nor_logged(
+    gateway: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    canary = "canary/0123456789/" + "x" * 120  # longer than a line of the table: it must be gone before it is broken
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", canary)
+    port = free_port()
+    runtime = quiet(pushgateway=gateway, metrics_port=port, tensorboard=str(tmp_path / "board"))
+    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    set_up_logging()
+    try:
+        with pytest.raises(Temporary), Tracker(runtime, LABELS, tmp_path / "history.jsonl") as tracker:
+            report(tracker)
+            tracker.message(f"signed with {canary}")
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                page = answer.read().decode()
+            raise Temporary(f"the store refused {canary}")
+    finally:
+        logging.getLogger().handlers[:] = handlers
+        logging.getLogger().setLevel(level)
+    said = capsys.readouterr().err
+    assert "the store refused [redacted]" in said.replace("\n", " ")
+    written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    for text in (page, str(Gateway.received), said, written.decode(errors="replace")):
+        assert text
+        assert "canary" not in text
+        assert "xxx" not in text
+
+
+@pytest.mark.parametrize("address", ["http://user:canary@127.0.0.1:9", "user:canary@127.0.0.1:9", "host:canary"])
+def test_an_unusable_gateway_is_told_without_its_password(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert not push_outcome(address, LABELS, Outcome(0, 1.0, {}))
+    assert "pushed" in caplog.text
+    assert "user" not in caplog.text
 
 
 def test_a_silent_gateway_does_not_fail_the_run(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from importlib import metadata
 
 from prometheus_client import push_to_gateway
@@ -74,11 +75,14 @@ def push_outcome(address: str, labels: RunLabels, outcome: Outcome) -> bool:
     A gateway that does not answer must not fail the training it would have reported, so it is only warned of.
 
     Args:
-        address: `host:port` or URL.
+        address: `host:port` or URL. One with a name and password is not used: messages of errors would repeat it.
 
     Returns:
         True if the gateway took it.
     """
+    if "@" in address:
+        log.warning("nothing is pushed: runtime.pushgateway must be host:port or a URL, without a name and password")
+        return False
     metrics = Metrics("thaw_outcome_")
     metrics.set("thaw_outcome_success", float(outcome.exit_code == 0))
     metrics.set("thaw_outcome_exit_code", outcome.exit_code)
@@ -89,7 +93,7 @@ def push_outcome(address: str, labels: RunLabels, outcome: Outcome) -> bool:
         metrics.set("thaw_outcome_metric", value, metric=name)
     try:
         push_to_gateway(address, JOB, metrics.registry, labels.group(), timeout=TIMEOUT_SECONDS)
-    except (OSError, ValueError) as error:  # ValueError: an address urllib cannot read
+    except (OSError, ValueError, HTTPException) as error:  # the last two: an address that cannot be read
         log.warning("the outcome could not be pushed to %s: %s", address, error)
         return False
     return True

@@ -1,6 +1,7 @@
 """What the engine talks to: one object that tells metrics, history, TensorBoard, progress and log the same thing."""
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from components.core.runtime import Runtime
 from components.core.tracking.endpoint import Endpoint
 from components.core.tracking.gpu import GpuCollector, Gpus
 from components.core.tracking.history import History
-from components.core.tracking.logs import console, redact
+from components.core.tracking.logs import console, redact, secrets_of
 from components.core.tracking.overview import RunPlan, RunResult, plan_table, result_table
 from components.core.tracking.progress import PhaseProgress
 from components.core.tracking.push import Outcome, RunLabels, push_outcome
@@ -247,7 +248,7 @@ class Tracker:
     def _result(self, seconds: float, error: BaseException | None) -> RunResult:
         return RunResult(
             stage=f"{self._labels.recipe} · {self._labels.stage}",
-            ended="finished" if error is None else redact(f"stopped: {str(error) or type(error).__name__}"),
+            ended="finished" if error is None else _ending(error),
             seconds=seconds,
             steps=self._steps,
             samples=self._samples,
@@ -273,6 +274,11 @@ class Tracker:
 
 def _run_name(labels: RunLabels) -> str:
     return f"seed-{labels.seed}" + (f"-fold-{labels.fold}" if labels.fold else "")
+
+
+def _ending(error: BaseException) -> str:
+    """How it ended, without secrets: here, before the table breaks one over two lines, where no formatter finds it."""
+    return redact(f"stopped: {str(error) or type(error).__name__}", secrets_of(os.environ))
 
 
 def _exit_code(error: BaseException | None) -> int:
