@@ -25,7 +25,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from components.core.export.bundle import Bundle
     from components.core.tracking.endpoint import ADDRESSES
     from components.core.tracking.logs import set_up_logging
-    from pipelines.commands_predict import predictor_of
+    from components.predictors import predictor_of
     from pipelines.serve import Limits, Server
 
     set_up_logging("info")

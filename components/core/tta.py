@@ -106,7 +106,15 @@ class Tta(Values):
         return self.views == ("identity",)
 
     def average(self, predict: Callable[..., Answer], *pictures: Picture) -> Answer:
-        """Mean over the views of what is predicted of each; maps are brought back first.
+        """Mean over the views of what is predicted of each, see `answers`.
+
+        Returns:
+            Probability in the pictures' own orientation, float32.
+        """
+        return merge(self.answers(predict, *pictures))
+
+    def answers(self, predict: Callable[..., Answer], *pictures: Picture) -> list[Answer]:
+        """What is predicted of each view; maps are brought back.
 
         Args:
             predict: Takes the same view of every picture, contiguous (float32 where a scale view is named), and
@@ -114,14 +122,14 @@ class Tta(Values):
             pictures: The same picture at the sizes that `predict` needs; square where a view turns it.
 
         Returns:
-            Probability in the pictures' own orientation, float32.
+            One answer per view, in the pictures' own orientation, float32.
         """
-        answers = []
+        answers: list[Answer] = []
         for one in (view(name) for name in self.views):
             shown = [np.ascontiguousarray(one.apply(picture)) for picture in pictures]
             answer = np.asarray(predict(*shown), dtype=np.float32)
             answers.append(one.invert(answer) if answer.ndim > 1 else answer)
-        return merge(answers)
+        return answers
 
 
 def augmented(system: str) -> str:

@@ -21,6 +21,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
     classes: Output[ClassificationMetrics],
     encoder: Input[Model] = None,
     previous: Input[Artifact] = None,
+    ensemble: Input[Artifact] = None,
 ) -> dsl.ContainerSpec:
     """Judge every phase's model on the test split and write the report.
 
@@ -34,6 +35,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
         end_to_end: Model of the third phase.
         encoder: What `pretrain` handed on, for its linear probe.
         previous: An earlier evaluation to compare with.
+        ensemble: Folder of exported bundles, whose averaged answers are judged too.
         metrics: Scores of every model and baseline.
         report: Self-contained HTML.
         cases: One row per test case.
@@ -51,8 +53,9 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
     }
     probed = dsl.IfPresentPlaceholder(input_name="encoder", then=["--encoder", encoder.path])
     compared = dsl.IfPresentPlaceholder(input_name="previous", then=["--previous", previous.path])
+    joined = dsl.IfPresentPlaceholder(input_name="ensemble", then=["--ensemble", ensemble.path])
     return dsl.ContainerSpec(
         image=IMAGES["gpu"],
         command=COMMAND,
-        args=[*arguments("evaluate", recipe, values, ports), probed, compared],
+        args=[*arguments("evaluate", recipe, values, ports), probed, compared, joined],
     )

@@ -31,6 +31,7 @@ class Inputs:
     end_to_end: Model folder of `end_to_end`.
     encoder: Model folder of `pretrain`, for its linear probe; optional.
     previous: `cases.csv` of an earlier evaluation, to compare with; optional.
+    ensemble: Folder of exported bundles, whose averaged answers are judged too; optional.
     """
 
     dataset: Path
@@ -39,6 +40,7 @@ class Inputs:
     end_to_end: Path
     encoder: Path | None = None
     previous: Path | None = None
+    ensemble: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,15 @@ def run(config: Config, inputs: Inputs, outputs: Outputs) -> None:
 
 def _systems(judge: "Judge", config: Config, inputs: Inputs, outputs: Outputs) -> "list[System]":
     """Everything that is judged, in the order in which it is told."""
+    from components.evaluate.ensemble import ensemble_system
+
     values = config.evaluate
     systems = [judge.untrained()]
     systems += [judge.phase(name, getattr(inputs, name)) for name in PHASES]
     if values.tta is not None:
         systems.append(judge.augmented(inputs.end_to_end, values.tta))
+    if inputs.ensemble is not None:
+        systems.append(ensemble_system(judge.task, judge.dataset, inputs.ensemble, judge.tracker.heartbeat))
     systems += judge.controls(PHASES[-1], inputs.end_to_end)
     if values.probes:
         systems += judge.probes(inputs.encoder)

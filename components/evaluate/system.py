@@ -7,7 +7,9 @@ from typing import Literal, TypeAlias
 from components.core.metrics.statistic import Judged, judged
 from components.recipes.contract import CasePrediction
 
-Kind: TypeAlias = Literal["untrained", "phases", "test-time augmentation", "controls", "probes", "baselines"]
+Kind: TypeAlias = Literal[
+    "untrained", "phases", "test-time augmentation", "ensemble", "controls", "probes", "baselines"
+]
 
 
 @dataclass(frozen=True)

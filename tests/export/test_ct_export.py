@@ -5,92 +5,53 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 import torch
+from ct_bundles import RECIPE, TTA, chest, exported, prepared
 
-from components.core.checkpoint.codec import encode_tensors
 from components.core.data.dataset import Dataset
-from components.core.data.prepare import prepare
-from components.core.data.quarantine import QuarantineLimits
-from components.core.data.splits import Split
 from components.core.errors import BadInput
-from components.core.export.bundle import WEIGHTS, Bundle, close
-from components.core.export.policy import Policy
-from components.core.tta import Tta
-from components.recipes.ct_abnormality.recipe import CtAbnormality
-from components.recipes.ct_abnormality.task import CtTask
+from components.core.export.bundle import Bundle
 from pipelines.commands_predict import predict_command
 
-VALUES = {
-    "data": {
-        "extraction": {"size": 32, "choice": {"count": 5}},
-        "synthetic": {"volumes": 12, "size": 32, "slices": 16},
-    },
-    "model": {
-        "backbone": {"name": "resnet10t", "arguments": {"channels": [8, 8, 16, 16], "stem_width": 8}},
-        "image_size": 32,
-        "slices": 4,
-        "attention": {"kind": "medical"},
-        "multiscale": ["stage3"],
-    },
-}
-TTA = Tta(views=("identity", "scale_0.9"))
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return prepared(tmp_path_factory.mktemp("phantoms") / "dataset")
 
 
 @pytest.fixture(scope="module")
-def recipe() -> CtAbnormality:
-    return CtAbnormality.model_validate(VALUES)
-
-
-@pytest.fixture(scope="module")
-def dataset(recipe: CtAbnormality, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("phantoms") / "dataset"
-    prepare(recipe.data, None, Split(), QuarantineLimits(), folder, recipe=recipe.name)
-    return Dataset.open(folder)
-
-
-@pytest.fixture(scope="module")
-def decision(dataset: Dataset, recipe: CtAbnormality) -> dict[str, str]:
-    task = recipe.build(dataset.card)
+def decision(dataset: Dataset) -> dict[str, str]:
+    task = RECIPE.build(dataset.card)
     random = torch.Generator().manual_seed(0)
     truth = (torch.rand(40, len(task.names), generator=random) < 0.5).float()
     return task.fit({"truth": truth, "probability": 0.3 + 0.1 * torch.rand(truth.shape, generator=random)}, "val")
 
 
 @pytest.fixture(scope="module")
-def bundle(
-    dataset: Dataset, recipe: CtAbnormality, decision: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
-    folder = tmp_path_factory.mktemp("bundle")
-    task: CtTask = recipe.build(dataset.card)
-    model = task.build_model(0)
-    policy = Policy.model_validate({"tta": TTA.model_dump(), "parity": {"images": 2}})
-    own = task.export(model, dataset, decision, policy, folder)
-    (folder / WEIGHTS).write_bytes(encode_tensors(model.state_dict()))
-    close(folder, own, recipe.model_dump(mode="python"))
-    return Bundle.open(folder)
+def bundle(dataset: Dataset, decision: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return exported(dataset, tmp_path_factory.mktemp("bundle"), decision)
 
 
 def test_the_shipped_path_says_what_evaluation_judges(
-    bundle: Bundle, dataset: Dataset, recipe: CtAbnormality, decision: dict[str, str]
+    bundle: Bundle, dataset: Dataset, decision: dict[str, str]
 ) -> None:
     from components.evaluate.augmented import average_views
 
-    task = recipe.build(dataset.card)
+    task = RECIPE.build(dataset.card)
     model = task.build_model(0).eval()
     examples = task.examples(dataset, "test")
     batch = examples.load([0], [()], frozenset({"image", "labels"}))
     averaged = average_views(TTA, batch, lambda shown: task.predict(model, shown, {"image": shown["image"]}))
     judged = task.score(dataset, examples.ids[0], {name: value[0] for name, value in averaged.items()}, decision, False)
     slices = np.asarray(dataset.array(examples.ids[0], "slices"))
-    found = recipe.predictor(bundle).probability(slices)
+    found = RECIPE.predictor(bundle).vote(slices).probability
     np.testing.assert_allclose(found, judged.evidence["probability"], atol=1e-4)
     assert bundle.metadata["parity"]["greatest_difference"]["answer"] < 1e-4
 
 
-def test_the_metadata_tell_the_operating_point_and_how_slices_are_cut(bundle: Bundle, recipe: CtAbnormality) -> None:
+def test_the_metadata_tell_the_operating_point_and_how_slices_are_cut(bundle: Bundle) -> None:
     told = bundle.metadata
     assert told["operating_point"]["fitted_on"] == "val" and any(told["inference"]["shifts"])
     assert told["inference"]["extraction"]["size"] == 32 and len(told["pred_classes"]) == 18
@@ -99,14 +60,7 @@ def test_the_metadata_tell_the_operating_point_and_how_slices_are_cut(bundle: Bu
 
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A box of soft tissue with two lungs, in Hounsfield units."""
-    units = np.full((40, 40, 20), -1000, np.int16)
-    units[6:34, 8:32] = 40
-    for left in (10, 22):
-        units[left : left + 8, 12:28, 3:17] = -850
-    path = tmp_path_factory.mktemp("volume") / "chest.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(units, np.diag([8.0, 8.0, 8.0, 1.0])), path)
-    return path
+    return chest(tmp_path_factory.mktemp("volume") / "chest.nii.gz")
 
 
 def test_a_volume_in_and_the_probability_of_every_label_out(bundle: Bundle, volume: Path, tmp_path: Path) -> None:
@@ -116,6 +70,7 @@ def test_a_volume_in_and_the_probability_of_every_label_out(bundle: Bundle, volu
         bundle.metadata["pred_classes"].values()
     )
     assert all(0 <= value <= 1 for value in written["probability"].values())
+    assert list(written["variance"]) == list(written["probability"]), "two views are averaged: what they differ by"
     assert written["present"] == sorted(
         (name for name, value in written["probability"].items() if value >= 0.5),
         key=lambda name: -written["probability"][name],
@@ -125,8 +80,8 @@ def test_a_volume_in_and_the_probability_of_every_label_out(bundle: Bundle, volu
     assert (tmp_path / "answer.png").stat().st_size > 1000
 
 
-def test_what_is_no_volume_is_refused(bundle: Bundle, recipe: CtAbnormality, volume: Path, tmp_path: Path) -> None:
-    predictor = recipe.predictor(bundle)
+def test_what_is_no_volume_is_refused(bundle: Bundle, volume: Path, tmp_path: Path) -> None:
+    predictor = RECIPE.predictor(bundle)
     with pytest.raises(BadInput, match="answers for volumes"):
         predictor.predict(np.zeros((8, 8, 3), np.uint8), "")
     with pytest.raises(BadInput, match="not asked by text"):

@@ -148,7 +148,7 @@ def test_the_predictor_says_what_the_model_says(bundle: Bundle, dataset: Dataset
     for row in dataset.rows("test"):
         image = np.asarray(dataset.array(row.id, "image"))
         expected = torch_answer(dataset, row.id)
-        np.testing.assert_allclose(predictor.probability(image), expected, atol=1e-5)
+        np.testing.assert_allclose(predictor.vote(image).probability, expected, atol=1e-5)
         answer = predictor.predict(image, "").values
         assert answer["class"] == predictor.settings.classes[expected.argmax()] == next(iter(answer["probability"]))
         tops.add(answer["class"])
@@ -167,13 +167,13 @@ def test_views_are_averaged(bundle: Bundle, dataset: Dataset, tmp_path: Path) ->
     several = written(tmp_path / "several", dataset, ["identity", "flip_horizontal"])
     plain = HVitPredictor.open(bundle)
     image = np.asarray(dataset.array(dataset.rows("test")[0].id, "image"))
-    mean = (plain.probability(image) + plain.probability(image[:, ::-1].copy())) / 2
-    np.testing.assert_allclose(several.probability(image), mean, atol=1e-6)
-    assert np.abs(mean - plain.probability(image)).max() > 1e-4
+    mean = (plain.vote(image).probability + plain.vote(image[:, ::-1].copy()).probability) / 2
+    np.testing.assert_allclose(several.vote(image).probability, mean, atol=1e-6)
+    assert np.abs(mean - plain.vote(image).probability).max() > 1e-4
     scaled = written(tmp_path / "scaled", dataset, VIEWS)
     assert scaled.settings.tta.views == tuple(VIEWS)
-    assert np.abs(scaled.probability(image) - mean).max() > 1e-5
-    np.testing.assert_allclose(scaled.probability(image).sum(), 1, atol=1e-5)
+    assert np.abs(scaled.vote(image).probability - mean).max() > 1e-5
+    np.testing.assert_allclose(scaled.vote(image).probability.sum(), 1, atol=1e-5)
 
 
 @pytest.mark.usefixtures("graph_of_bundle")

@@ -24,7 +24,8 @@ from PIL import Image
 from components.core.errors import BadInput
 from components.core.export.bundle import Bundle
 from components.core.export.prediction import Prediction
-from pipelines.commands_predict import predict_command, predictor_of
+from components.predictors import predictor_of
+from pipelines.commands_predict import predict_command
 from pipelines.serve import Handler, Limits, Server
 
 WARNING = "not for diagnosis"

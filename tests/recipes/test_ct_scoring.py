@@ -59,7 +59,7 @@ def test_a_certain_mistake_costs_a_finite_number(dataset: Dataset) -> None:
 def test_what_views_differ_by_is_told_by_label(dataset: Dataset) -> None:
     whole, _ = known_and_partly(dataset)
     scores = judge(dataset, whole, np.full(3, 0.5), NAMES, variance=np.array([0.1, 0.2, 0.3])).scores
-    assert scores["tta_variance"] == pytest.approx(0.2) and scores["tta_variance:dark"] == 0.2
+    assert scores["variance"] == pytest.approx(0.2) and scores["variance:dark"] == 0.2
 
 
 def test_the_task_passes_the_variance_of_views_on(dataset: Dataset) -> None:
@@ -67,7 +67,7 @@ def test_the_task_passes_the_variance_of_views_on(dataset: Dataset) -> None:
     whole, _ = known_and_partly(dataset)
     predicted = {"probability": torch.full((3,), 0.5), "probability:variance": torch.full((3,), 0.25)}
     case = CtTask(values, CtAugment(), dataset.card).score(dataset, whole, predicted, {}, pictures=False)
-    assert case.scores["tta_variance:square"] == 0.25
+    assert case.scores["variance:square"] == 0.25
 
 
 def test_another_datasets_volumes_are_refused(dataset: Dataset) -> None:

@@ -104,8 +104,9 @@ def _check(
     for number in spread([row.id for row in rows], policy.parity.images):
         case = rows[number].id
         slices = np.asarray(dataset.array(case, SLICES))
-        found = CtPredictor(settings, watched(GRAPH, module, folder, check, case)).probability(slices)
-        check.answer(found, settings.probability(_reference(module.model, predict), slices), case)
+        found = CtPredictor(settings, watched(GRAPH, module, folder, check, case)).vote(slices)
+        reference = settings.vote(_reference(module.model, predict), slices)
+        check.answer(found.probability, reference.probability, case)
     return check.report()
 
 

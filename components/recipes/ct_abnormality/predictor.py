@@ -1,8 +1,9 @@
 """A bundle's answer to one volume, by onnxruntime and NumPy. No torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,6 +14,7 @@ from components.core.augment.volume import resize_slices
 from components.core.config import Values, validate
 from components.core.errors import BadInput
 from components.core.export.bundle import METADATA, Bundle
+from components.core.export.ensemble import Vote
 from components.core.export.graph import Graph
 from components.core.export.prediction import Prediction
 from components.core.metrics.operating_point import OPERATING_POINT, apply_shifts
@@ -55,10 +57,9 @@ class Inference(Values):
     limits: VolumeLimits = VolumeLimits()
     tta: Tta = Tta()
 
-    def probability(
-        self, predict: Callable[[Picture], NDArray[np.float32]], slices: UInt8[np.ndarray, "m h w c"]
-    ) -> Float[np.ndarray, " l"]:
-        """Probability of every label, averaged over the views, its operating point at one half.
+    def vote(self, predict: Callable[[Picture], NDArray[np.float32]], slices: UInt8[np.ndarray, "m h w c"]) -> Vote:
+        """Probability of every label, averaged over the views, its operating point at one half; and its variance over
+        the views, before the operating point moved it.
 
         Args:
             predict: Square slices [s, s, n, 3] of 0 to 255 to probabilities [l] as the model gives them.
@@ -66,9 +67,8 @@ class Inference(Values):
         """
         chosen = as_rgb(slices[places(len(slices), self.slices)], "the volume")
         square = resize_slices(chosen, self.image_size).transpose(1, 2, 0, 3)
-        averaged = self.tta.average(predict, square)
-        shifts = np.asarray(self.shifts)
-        return np.asarray(apply_shifts(averaged, shifts) if shifts.any() else averaged)
+        vote, shifts = Vote.over(self.tta.answers(predict, square)), np.asarray(self.shifts)
+        return replace(vote, probability=np.asarray(apply_shifts(vote.probability, shifts))) if shifts.any() else vote
 
 
 class CtPredictor:
@@ -79,9 +79,16 @@ class CtPredictor:
         graph: `image` [1, n, 3, s, s] in [0, 1] to probabilities [1, l].
     """
 
+    array = SLICES
+
     def __init__(self, settings: Inference, graph: Run) -> None:
         self.settings = settings
         self._graph = graph
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, by number."""
+        return self.settings.labels
 
     @classmethod
     def open(cls, bundle: Bundle) -> "CtPredictor":
@@ -110,27 +117,43 @@ class CtPredictor:
             prompt: Must be empty.
 
         Returns:
-            Values `probability` by label, in the labels' order, and `present`, those that are called, likeliest first;
-            picture `answer`.
+            As `tell`.
 
         Raises:
             BadInput: Something is asked, or it is no volume.
         """
         if prompt:
             raise BadInput("a classifier is not asked by text", where=f"prompt {prompt!r}", remedy="leave out --prompt")
+        return self.tell(image, self.vote(image))
+
+    def vote(self, image: NDArray[np.uint8]) -> Vote:
+        """Probability of every label, its operating point at one half; variance over the views that are averaged.
+
+        Raises:
+            BadInput: It is no volume.
+        """
         if image.ndim != VOLUME:
             raise BadInput("this bundle answers for volumes", where=f"array {image.shape}", remedy="give a volume")
-        probability = self.probability(image)
-        names = self.settings.labels
-        values = {
-            "probability": {name: round(float(value), 6) for name, value in zip(names, probability, strict=True)},
+        return self.settings.vote(lambda square: self._graph(image=as_input(square))[0], image)
+
+    def tell(self, image: NDArray[np.uint8], vote: Vote) -> Prediction:
+        """A vote on a volume's slices for a reader.
+
+        Returns:
+            Values `probability` by label, in the labels' order, `present`, those that are called, likeliest first, and
+            `variance` by label where several answers were averaged; picture `answer`.
+        """
+        names, probability = self.names, vote.probability
+        values: dict[str, Any] = {
+            "probability": _by_name(names, probability),
             "present": [names[i] for i in likeliest(probability, len(names)) if probability[i] >= OPERATING_POINT],
+            **({} if vote.variance is None else {"variance": _by_name(names, vote.variance)}),
         }
         return Prediction({"answer": answer(image, probability, names)}, values, main="values")
 
-    def probability(self, slices: UInt8[np.ndarray, "m h w c"]) -> Float[np.ndarray, " l"]:
-        """Probability of every label, its operating point at one half."""
-        return self.settings.probability(lambda square: self._graph(image=as_input(square))[0], slices)
+
+def _by_name(names: Sequence[str], values: Float[np.ndarray, " l"]) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in zip(names, values, strict=True)}
 
 
 def as_input(square: Picture) -> Float[np.ndarray, "1 n 3 s s"]:

@@ -19,8 +19,8 @@ LEAST = float(np.finfo(np.float32).eps)
 
 HEALTHY = "no abnormality"
 
-VARIANCE = "tta_variance"
-"""Begins the scores that tell how much the answers to several views of a volume differ."""
+VARIANCE = "variance"
+"""Begins the scores that tell how much the answers of several views, or of an ensemble, to a volume differ."""
 
 
 def judge(
@@ -38,14 +38,14 @@ def judge(
     Args:
         sample: Id of a labelled volume.
         probability: Of every label, its operating point at one half.
-        variance: Of the probabilities over several views.
+        variance: Of the probabilities over several views, or over the members of an ensemble.
         telling: What each slice added to each label's score, for the report.
 
     Returns:
         Scores `log_loss` (mean over the known labels, in nats, at most 16), `probability_of_truth` (its exponential
         average: the geometric mean of what was given to the true side of each known label) and `accuracy` (share of
-        known labels told right), NaN where no label is known; `tta_variance` (mean) and `tta_variance:LABEL` where
-        there were several views; as evidence `truth` [l] (NaN where unknown) and `probability` [l].
+        known labels told right), NaN where no label is known; `variance` (mean) and `variance:LABEL` where
+        there were several answers; as evidence `truth` [l] (NaN where unknown) and `probability` [l].
 
     Raises:
         BadInput: The dataset has no such volume, or other labels than the model.

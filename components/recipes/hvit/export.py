@@ -79,8 +79,9 @@ def _check(
     for number in spread([row.id for row in rows], policy.parity.images):
         case = rows[number].id
         image = np.ascontiguousarray(dataset.array(case, "image"))
-        found = HVitPredictor(settings, watched(GRAPH, module, folder, check, case)).probability(image)
-        check.answer(found, settings.probability(_reference(module.model, predict), image), case)
+        found = HVitPredictor(settings, watched(GRAPH, module, folder, check, case)).vote(image)
+        reference = settings.vote(_reference(module.model, predict), image)
+        check.answer(found.probability, reference.probability, case)
     return check.report()
 
 

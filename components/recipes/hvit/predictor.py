@@ -1,8 +1,8 @@
 """A bundle's answer to one picture, by onnxruntime and NumPy. No torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -14,11 +14,15 @@ from components.core.config import Values, validate
 from components.core.data.images import read_image
 from components.core.errors import BadInput
 from components.core.export.bundle import METADATA, Bundle
+from components.core.export.ensemble import Vote
 from components.core.export.graph import Graph
 from components.core.export.pixels import unit
 from components.core.export.prediction import Prediction
 from components.core.tta import Picture, Tta
 from components.recipes.hvit.pictures import answer
+
+IMAGE = "image"
+"""Array of a prepared case."""
 
 GRAPH = "classifier"
 """The graph, and its file without suffix."""
@@ -40,16 +44,14 @@ class Inference(Values):
     classes: tuple[str, ...] = Field(min_length=2)
     tta: Tta = Tta()
 
-    def probability(
-        self, predict: Callable[[Picture], NDArray[np.float32]], image: UInt8[np.ndarray, "h w 3"]
-    ) -> Float[np.ndarray, " k"]:
-        """Probability of every class, averaged over the views.
+    def vote(self, predict: Callable[[Picture], NDArray[np.float32]], image: UInt8[np.ndarray, "h w 3"]) -> Vote:
+        """Probability of every class, averaged over the views, and its variance over them.
 
         Args:
             predict: A square picture [s, s, 3] of 0 to 255 to probabilities [k].
             image: RGB, any size.
         """
-        return self.tta.average(predict, resize_image(image, self.image_size))
+        return Vote.over(self.tta.answers(predict, resize_image(image, self.image_size)))
 
 
 class HVitPredictor:
@@ -60,9 +62,16 @@ class HVitPredictor:
         graph: `image` [1, 3, s, s] in [0, 1] to probabilities [1, k].
     """
 
+    array = IMAGE
+
     def __init__(self, settings: Inference, graph: Run) -> None:
         self.settings = settings
         self._graph = graph
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, by number."""
+        return self.settings.classes
 
     @classmethod
     def open(cls, bundle: Bundle) -> "HVitPredictor":
@@ -86,22 +95,33 @@ class HVitPredictor:
             prompt: Must be empty.
 
         Returns:
-            Values `class` and `probability` by class, likeliest first; picture `answer`.
+            As `tell`.
 
         Raises:
             BadInput: Something is asked: a classifier always answers the same question.
         """
         if prompt:
             raise BadInput("a classifier is not asked by text", where=f"prompt {prompt!r}", remedy="leave out --prompt")
-        probability = self.probability(image)
-        names = self.settings.classes
+        return self.tell(image, self.vote(image))
+
+    def vote(self, image: NDArray[np.uint8]) -> Vote:
+        """Probability of every class; variance over the views that are averaged."""
+        return self.settings.vote(lambda square: self._graph(image=unit(square))[0], image)
+
+    def tell(self, image: NDArray[np.uint8], vote: Vote) -> Prediction:
+        """A vote on a picture for a reader.
+
+        Returns:
+            Values `class`, `probability` by class, likeliest first, and `variance` by class where several answers were
+            averaged; picture `answer`.
+        """
+        names, probability = self.names, vote.probability
         order = np.argsort(-probability, kind="stable").tolist()
-        values = {
-            "class": names[order[0]],
-            "probability": {names[number]: round(float(probability[number]), 6) for number in order},
-        }
+        values: dict[str, Any] = {"class": names[order[0]], "probability": _by_name(names, probability, order)}
+        if vote.variance is not None:
+            values["variance"] = _by_name(names, vote.variance, order)
         return Prediction({"answer": answer(image, probability, names)}, values, main="values")
 
-    def probability(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, " k"]:
-        """Probability of every class, float32."""
-        return self.settings.probability(lambda square: self._graph(image=unit(square))[0], image)
+
+def _by_name(names: Sequence[str], values: Float[np.ndarray, " k"], order: Sequence[int]) -> dict[str, float]:
+    return {names[number]: round(float(values[number]), 6) for number in order}
