@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from ct_bundles import RECIPE, TTA, chest, exported, prepared
+from ct_bundles import RECIPE, TTA, chest
 
 from components.core.data.dataset import Dataset
 from components.core.errors import BadInput
@@ -16,43 +15,26 @@ from components.core.export.bundle import Bundle
 from pipelines.commands_predict import predict_command
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return prepared(tmp_path_factory.mktemp("phantoms") / "dataset")
-
-
-@pytest.fixture(scope="module")
-def decision(dataset: Dataset) -> dict[str, str]:
-    task = RECIPE.build(dataset.card)
-    random = torch.Generator().manual_seed(0)
-    truth = (torch.rand(40, len(task.names), generator=random) < 0.5).float()
-    return task.fit({"truth": truth, "probability": 0.3 + 0.1 * torch.rand(truth.shape, generator=random)}, "val")
-
-
-@pytest.fixture(scope="module")
-def bundle(dataset: Dataset, decision: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return exported(dataset, tmp_path_factory.mktemp("bundle"), decision)
-
-
 def test_the_shipped_path_says_what_evaluation_judges(
-    bundle: Bundle, dataset: Dataset, decision: dict[str, str]
+    ct_bundle: Bundle, ct_dataset: Dataset, ct_decision: dict[str, str]
 ) -> None:
     from components.evaluate.augmented import average_views
 
-    task = RECIPE.build(dataset.card)
+    task = RECIPE.build(ct_dataset.card)
     model = task.build_model(0).eval()
-    examples = task.examples(dataset, "test")
+    examples = task.examples(ct_dataset, "test")
     batch = examples.load([0], [()], frozenset({"image", "labels"}))
     averaged = average_views(TTA, batch, lambda shown: task.predict(model, shown, {"image": shown["image"]}))
-    judged = task.score(dataset, examples.ids[0], {name: value[0] for name, value in averaged.items()}, decision, False)
-    slices = np.asarray(dataset.array(examples.ids[0], "slices"))
-    found = RECIPE.predictor(bundle).vote(slices).probability
+    predicted = {name: value[0] for name, value in averaged.items()}
+    judged = task.score(ct_dataset, examples.ids[0], predicted, ct_decision, False)
+    slices = np.asarray(ct_dataset.array(examples.ids[0], "slices"))
+    found = RECIPE.predictor(ct_bundle).vote(slices).probability
     np.testing.assert_allclose(found, judged.evidence["probability"], atol=1e-4)
-    assert bundle.metadata["parity"]["greatest_difference"]["answer"] < 1e-4
+    assert ct_bundle.metadata["parity"]["greatest_difference"]["answer"] < 1e-4
 
 
-def test_the_metadata_tell_the_operating_point_and_how_slices_are_cut(bundle: Bundle) -> None:
-    told = bundle.metadata
+def test_the_metadata_tell_the_operating_point_and_how_slices_are_cut(ct_bundle: Bundle) -> None:
+    told = ct_bundle.metadata
     assert told["operating_point"]["fitted_on"] == "val" and any(told["inference"]["shifts"])
     assert told["inference"]["extraction"]["size"] == 32 and len(told["pred_classes"]) == 18
     assert set(told["prevalence"]) == set(told["pred_classes"].values())
@@ -63,11 +45,11 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return chest(tmp_path_factory.mktemp("volume") / "chest.nii.gz")
 
 
-def test_a_volume_in_and_the_probability_of_every_label_out(bundle: Bundle, volume: Path, tmp_path: Path) -> None:
-    answer = predict_command(volume, "", bundle.folder, tmp_path / "answer.json")
+def test_a_volume_in_and_the_probability_of_every_label_out(ct_bundle: Bundle, volume: Path, tmp_path: Path) -> None:
+    answer = predict_command(volume, "", ct_bundle.folder, tmp_path / "answer.json")
     written = json.loads((tmp_path / "answer.json").read_text())
     assert list(written["probability"]) != [] and set(written["probability"]) == set(
-        bundle.metadata["pred_classes"].values()
+        ct_bundle.metadata["pred_classes"].values()
     )
     assert all(0 <= value <= 1 for value in written["probability"].values())
     assert list(written["variance"]) == list(written["probability"]), "two views are averaged: what they differ by"
@@ -76,12 +58,12 @@ def test_a_volume_in_and_the_probability_of_every_label_out(bundle: Bundle, volu
         key=lambda name: -written["probability"][name],
     )
     assert written["image"] == "chest.nii.gz" and answer["files"] == {"values": str(tmp_path / "answer.json")}
-    predict_command(volume, "", bundle.folder, tmp_path / "answer.png")
+    predict_command(volume, "", ct_bundle.folder, tmp_path / "answer.png")
     assert (tmp_path / "answer.png").stat().st_size > 1000
 
 
-def test_what_is_no_volume_is_refused(bundle: Bundle, volume: Path, tmp_path: Path) -> None:
-    predictor = RECIPE.predictor(bundle)
+def test_what_is_no_volume_is_refused(ct_bundle: Bundle, volume: Path, tmp_path: Path) -> None:
+    predictor = RECIPE.predictor(ct_bundle)
     with pytest.raises(BadInput, match="answers for volumes"):
         predictor.predict(np.zeros((8, 8, 3), np.uint8), "")
     with pytest.raises(BadInput, match="not asked by text"):
@@ -92,11 +74,11 @@ def test_what_is_no_volume_is_refused(bundle: Bundle, volume: Path, tmp_path: Pa
         predictor.read(broken)
 
 
-def test_answering_needs_no_torch(bundle: Bundle, volume: Path, tmp_path: Path) -> None:
+def test_answering_needs_no_torch(ct_bundle: Bundle, volume: Path, tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'timm')));"
         "from pathlib import Path; from pipelines.commands_predict import predict_command as ask;"
-        f"ask(Path({str(volume)!r}), '', Path({str(bundle.folder)!r}), Path({str(tmp_path / 'a.json')!r}))"
+        f"ask(Path({str(volume)!r}), '', Path({str(ct_bundle.folder)!r}), Path({str(tmp_path / 'a.json')!r}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
