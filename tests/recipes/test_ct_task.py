@@ -16,7 +16,7 @@ from components.core.engine.order import fresh_key
 from components.core.engine.task import Fits
 from components.core.errors import BadInput
 from components.core.losses.multilabel import asymmetric_loss, multilabel_bce
-from components.core.metrics.multilabel import f1_by_label
+from components.core.metrics.multilabel import BY_LABEL
 from components.recipes.ct_abnormality.augment_config import CtAugment
 from components.recipes.ct_abnormality.examples import VolumeExamples
 from components.recipes.ct_abnormality.model_config import ModelConfig
@@ -206,7 +206,7 @@ def test_the_operating_point_is_fitted_once_and_travels_with_the_model(dataset: 
     assert decision["operating_point"] == "calibration" and len(decision) == 1 + len(NAMES)
     raw = {"truth": truth.double().numpy(), "probability": probability.double().numpy()}
     moved = {**raw, "probability": shifted(raw["probability"], decision, NAMES)}
-    assert (np.nan_to_num(f1_by_label(raw)) == 0).all() and (f1_by_label(moved) > 0.6).all()
+    assert (np.nan_to_num(BY_LABEL["f1"](raw)) == 0).all() and (BY_LABEL["f1"](moved) > 0.6).all()
     shifts = np.array([0.1, -1 / 3, 2.5])
     assert shifts_in(decision_of(shifts, NAMES, "val"), NAMES).tolist() == shifts.tolist(), "to the last bit"
     assert shifted(raw["probability"], {}, NAMES) is raw["probability"]
