@@ -41,16 +41,9 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
         cases: One row per test case.
         classes: True and predicted class of every test case; the confusion matrix.
     """
-    ports = {
-        "dataset": dataset.path,
-        "warmup": warmup.path,
-        "partial_unfreeze": partial_unfreeze.path,
-        "end_to_end": end_to_end.path,
-        "metrics": metrics.path,
-        "report": report.path,
-        "cases": cases.path,
-        "classes": classes.path,
-    }
+    judged = {"warmup": warmup.path, "partial_unfreeze": partial_unfreeze.path, "end_to_end": end_to_end.path}
+    written = {"metrics": metrics.path, "report": report.path, "cases": cases.path, "classes": classes.path}
+    ports = {"dataset": dataset.path, **judged, **written}
     probed = dsl.IfPresentPlaceholder(input_name="encoder", then=["--encoder", encoder.path])
     compared = dsl.IfPresentPlaceholder(input_name="previous", then=["--previous", previous.path])
     joined = dsl.IfPresentPlaceholder(input_name="ensemble", then=["--ensemble", ensemble.path])
