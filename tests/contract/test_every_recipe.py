@@ -150,8 +150,8 @@ def test_the_loss_of_a_sample_is_its_own(bench: Bench, name: str) -> None:
     trial = Trial(bench, name, bench.phase(name, precision="fp32"))
     task, losses, model = bench.task, trial.phase.losses, trial.run.model
     for module in model.modules():
-        if "drop" in type(module).__name__.lower():
-            module.eval()  # noise is drawn for the batch as a whole
+        if any(kind in type(module).__name__.lower() for kind in ("drop", "batchnorm")):
+            module.eval()  # noise is drawn, and statistics are taken, for the batch as a whole
     fields = task.fields(losses) | trial.features.fields
     rows = list(range(FEW))
     batch = task.examples(bench.dataset, "train").load(rows, [()] * FEW, fields)

@@ -9,8 +9,8 @@ from ct_volumes import Made, volumes
 
 from components.core.data.dataset import Dataset
 from components.core.engine.job import Job, Result
+from components.core.engine.legs import train
 from components.core.engine.phase import Phase
-from components.core.engine.run import train
 from components.core.engine.task import Batch, Features, Objective
 from components.core.identity import Identity
 from components.core.runtime import Cache, Checkpoints, Runtime
