@@ -197,12 +197,23 @@ def _listed(source: Source, raw: Path) -> list[Case]:
         raise BadInput("no cases were found", where=str(raw), remedy="check the folder and data.layout")
     for before, after in pairwise(cases):
         if before.id == after.id:
-            raise BadInput(
-                f"two cases have the id {after.id!r}",
-                where=", ".join(str(path) for path in (*before.sources[:1], *after.sources[:1])),
-                remedy="rename one of the files, or give unique ids",
-            )
+            raise _twice(before, after)
     return cases
+
+
+def _twice(before: Case, after: Case) -> BadInput:
+    """Two cases of one id: the same file listed twice, or two files of one name."""
+    if before.sources[:1] == after.sources[:1]:
+        return BadInput(
+            f"the case {after.id!r} is listed twice",
+            where=", ".join(map(str, after.sources[:1])),
+            remedy="list it once, with one label",
+        )
+    return BadInput(
+        f"two cases have the id {after.id!r}",
+        where=", ".join(str(path) for path in (*before.sources[:1], *after.sources[:1])),
+        remedy="rename one of the files, or give unique ids",
+    )
 
 
 def _native_size(arrays: Arrays) -> Mapping[str, Attribute]:

@@ -89,7 +89,8 @@ class HVitData(Values):
                     f"the class {name!r} is absent from {', '.join(absent)}: {len(own)} picture(s) of {groups} group(s)"
                     f" for {len(parts)} parts",
                     where=own[0].id,
-                    remedy="give pictures of more sources, merge or drop the class, or set split.every_stratum",
+                    remedy="give pictures of more sources, or merge or drop the class"
+                    + ("" if split.every_stratum else ", or set split.every_stratum=true"),
                 )
 
     def _case(self, layout: str, found: Found) -> RawCase:

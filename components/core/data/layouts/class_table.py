@@ -16,8 +16,25 @@ OPTIONAL = ("id", "group")
 
 
 def fits(raw: Path) -> bool:
-    """Is there a table with the two columns?"""
-    return bool(_with_columns(raw))
+    """Is there a table with the two columns?
+
+    Raises:
+        BadInput: There is none, but one with one of the two columns: to pass it over would take the folders that its
+            pictures lie in for classes.
+    """
+    if _with_columns(raw):
+        return True
+    for table in sorted(raw.glob("*.csv")):
+        header = header_of(table)
+        present = [name for name in REQUIRED if name in header]
+        if present:
+            absent = next(name for name in REQUIRED if name not in header)
+            raise BadInput(
+                f"the table has a column {present[0]!r} and no column {absent!r}; it has {', '.join(header)}",
+                where=str(table),
+                remedy=f"name the column {absent!r}, or set recipe.data.layout=folders if the folders are the classes",
+            )
+    return False
 
 
 def find(raw: Path) -> list[Found]:
