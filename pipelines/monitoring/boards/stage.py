@@ -22,7 +22,7 @@ BOARD = Board(
         Panel(
             "Validation",
             "After each epoch: the metrics that choose the best weights, and the losses beside them.",
-            (Query(chosen("thaw_validation_metric"), f"{PHASE} {{{{metric}}}}"),),
+            (Query(chosen('thaw_validation_metric{metric=~"val/.+"}'), f"{PHASE} {{{{metric}}}}"),),
         ),
         Panel(
             "Learning rate by part",
