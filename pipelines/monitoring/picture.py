@@ -1,9 +1,11 @@
 """A dashboard's panels drawn from a Prometheus: for a README, and where there is no Grafana."""
 
+import math
 import re
 import textwrap
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -23,6 +25,9 @@ RATE_SHARE = 30
 
 SHORTEST_RATE = 5.0
 COLUMNS, PANEL_WIDTH, PANEL_HEIGHT = 2, 7.0, 3.0
+LONGEST_GAP = 5
+"""Points that may be missing before a curve breaks off."""
+
 MOST_SERIES = 12
 """Named in a legend."""
 
@@ -101,12 +106,27 @@ def legend(query: Query, labels: Mapping[str, str]) -> str:
     return " ".join(text.split())
 
 
+def broken(series: Series) -> Series:
+    """The series with a value that is none in every gap, where no line may lead over what nobody measured."""
+    pauses = sorted(later - earlier for earlier, later in pairwise(series.times))
+    usual = pauses[len(pauses) // 2] if pauses else 0.0
+    times, values = list(series.times[:1]), list(series.values[:1])
+    for earlier, later, value in zip(series.times, series.times[1:], series.values[1:], strict=False):
+        if later - earlier > LONGEST_GAP * usual:
+            times.append(earlier + usual)
+            values.append(math.nan)
+        times.append(later)
+        values.append(value)
+    return Series(series.labels, tuple(times), tuple(values))
+
+
 def _curves(place: Axes, panel: Panel, found: list[tuple[str, Series]], began: float) -> None:
     factor, unit = UNITS[panel.unit]
     for place_in_list, (name, series) in enumerate(found):
         shown = name if place_in_list < MOST_SERIES else None
-        minutes = [(at - began) / 60 for at in series.times]
-        place.plot(minutes, [value * factor for value in series.values], marker=".", markersize=2, label=shown)
+        whole = broken(series)
+        minutes = [(at - began) / 60 for at in whole.times]
+        place.plot(minutes, [value * factor for value in whole.values], marker=".", markersize=2, label=shown)
     if panel.logarithmic:
         place.set_yscale("log")
     place.set_ylabel(unit)

@@ -1,6 +1,7 @@
 """A dashboard drawn without Grafana, from a server that answers like Prometheus."""
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,8 @@ from pipelines.cli import main
 from pipelines.monitoring import prometheus as asking
 from pipelines.monitoring.boards import BOARDS
 from pipelines.monitoring.panel import Query
-from pipelines.monitoring.picture import filled, legend
-from pipelines.monitoring.prometheus import Prometheus
+from pipelines.monitoring.picture import broken, filled, legend
+from pipelines.monitoring.prometheus import Prometheus, Series
 
 LABELS = {"pipeline": "hvit", "stage": "warmup", "phase": "warmup", "term": "seg"}
 
@@ -103,6 +104,15 @@ def test_a_bad_answer_says_whose_fault_it_is(address: str, monkeypatch: pytest.M
     monkeypatch.setattr(asking, "LARGEST_ANSWER", 10)
     with pytest.raises(BadInput, match="larger than 10 bytes"):
         Prometheus(address).now("up")
+
+
+def test_a_curve_breaks_off_where_nothing_was_measured() -> None:
+    times, values = (0.0, 1.0, 2.0, 3.0, 60.0, 61.0), (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    made = broken(Series({}, times, values))
+    assert made.times == (0.0, 1.0, 2.0, 3.0, 4.0, 60.0, 61.0)
+    assert [math.isnan(value) for value in made.values] == [False] * 4 + [True] + [False] * 2
+    assert broken(Series({}, times[:3], values[:3])) == Series({}, times[:3], values[:3])
+    assert broken(Series({}, (), ())) == Series({}, (), ())
 
 
 def test_variables_are_filled_as_grafana_does() -> None:
