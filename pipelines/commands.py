@@ -1,7 +1,7 @@
-"""What `thaw pipeline` does: compile a recipe's graph, and run it on this machine. Free of torch."""
+"""What `thaw pipeline compile | run` does: write a recipe's graph, and run it on this machine. Free of torch."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +10,13 @@ from components.core.component import IMAGES
 from components.core.digest import digest_path
 from components.core.errors import BadInput
 from pipelines.graph import COMPONENTS, build, compile_graph
+from pipelines.plan import Plan, make_plan
 from pipelines.runner.local import run_ir
 from pipelines.runner.result import RunResult
 
 DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+BRANCH = re.compile(r"for-loop-\d+-iteration-(\d+)")
+"""How kfp's local orchestrator calls a branch of a loop."""
 
 
 def compile_command(
@@ -34,6 +37,11 @@ def compile_command(
     Raises:
         BadInput: An image is not pinned by its digest, or the params do not fit the graph.
     """
+    return compile_graph(build(make_plan(recipe, params), pinned(image, cpu_image)), output)
+
+
+def pinned(image: str, cpu_image: str | None = None) -> dict[str, str]:
+    """Image reference by `cpu` and `gpu`. Raises BadInput for one that is not pinned by its digest."""
     images = {"cpu": cpu_image or image, "gpu": image}
     for name in images.values():
         if not DIGEST.fullmatch(name):
@@ -42,7 +50,7 @@ def compile_command(
                 where=name,
                 remedy="write name@sha256:<64 hex digits>, as the registry reported it when the image was pushed",
             )
-    return compile_graph(build(recipe, params, images), output)
+    return images
 
 
 def run_command(
@@ -64,7 +72,7 @@ def run_command(
         environment: Environment variables of every task, over this process's own.
 
     Returns:
-        The outcome, with tasks under their stages' names.
+        The outcome, with tasks under their stages' names; in a cross-validation below `fold-0/seed-1/`.
 
     Raises:
         BadInput: The raw data does not exist, the runner is unknown, or the params do not fit the graph.
@@ -72,22 +80,46 @@ def run_command(
     """
     if runner != "subprocess":
         raise BadInput(f"no runner {runner!r}", where="--runner", remedy="choose subprocess")
-    arguments = {} if raw is None else _raw_arguments(raw)
-    ir = compile_graph(build(recipe, params, IMAGES), root / f"{recipe}.yaml")
-    return _by_stage(run_ir(ir, arguments, root, environment))
+    arguments = {} if raw is None else raw_arguments(raw)
+    plan = _one_at_a_time(make_plan(recipe, params))
+    ir = compile_graph(build(plan, IMAGES), root / f"{recipe}.yaml")
+    return _by_stage(run_ir(ir, arguments, root, environment), plan)
 
 
-def _raw_arguments(raw: Path) -> dict[str, str]:
+def _one_at_a_time(plan: Plan) -> Plan:
+    """Members of a cross-validation share this machine: one after the other, where the params set no bound."""
+    bound = plan.settings.parallelism or 1
+    return replace(plan, settings=plan.settings.model_copy(update={"parallelism": bound}))
+
+
+def raw_arguments(raw: Path) -> dict[str, str]:
+    """The graph's parameters for raw data of this machine. Raises BadInput."""
     if not raw.exists():
         raise BadInput("the raw data does not exist", where=str(raw), remedy="correct --raw")
     return {"raw": str(raw.resolve()), "raw_digest": digest_path(raw)}
 
 
-def _by_stage(result: RunResult) -> RunResult:
-    """kfp's task names (`end-to-end`) back to the stages' (`end_to_end`)."""
-    stages = {component.name: stage for stage, component in COMPONENTS.items()}
+def _by_stage(result: RunResult, plan: Plan) -> RunResult:
+    """kfp's task names (`end-to-end`) back to the stages' (`end_to_end`), those of branches back to folds and seeds."""
     failure = result.failure
     if failure is not None:
-        failure = replace(failure, task=stages.get(failure.task, failure.task))
-    outputs = {stages[task]: ports for task, ports in result.outputs.items()}
-    return replace(result, outputs=outputs, failure=failure)
+        failure = replace(failure, task=_stage_of(failure.task, plan))
+    made = {_stage_of(task, plan): ports for task, ports in result.outputs.items() if ports}
+    return replace(result, outputs={name: made[name] for name in sorted(made, key=_order(plan))}, failure=failure)
+
+
+def _stage_of(task: str, plan: Plan) -> str:
+    *branches, name = task.split("/")
+    stages = {component.name: stage for stage, component in COMPONENTS.items()}
+    loops = [(kind, items) for kind, items in (("fold", plan.folds), ("seed", plan.seeds)) if items]
+    parts = []
+    for branch, (kind, items) in zip(branches, loops, strict=False):
+        found = BRANCH.fullmatch(branch)
+        parts.append(f"{kind}-{items[int(found[1])].partition('/')[0]}" if found else branch)
+    return "/".join([*parts, stages.get(name, name)])
+
+
+def _order(plan: Plan) -> Callable[[str], tuple[int, str]]:
+    """Stages in their order; within one, branches by name."""
+    stages = [task.stage for task in plan.tasks]
+    return lambda name: (stages.index(name.rpartition("/")[2]), name)

@@ -1,12 +1,16 @@
-"""`thaw pipeline compile|run`: the graph of a recipe as a file, or on this machine. Free of torch."""
+"""`thaw pipeline compile|argo|submit|run`: a recipe's graph as a file, on a cluster, or on this machine. No torch."""
 
 import argparse
 import os
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
 from components.cli.values import add_values, resolve
+from components.core.config import merge
 from components.core.errors import BadInput
 from pipelines.grammar import Commands, group
 
@@ -15,24 +19,116 @@ def add(commands: Commands) -> None:
     """Mount the commands."""
     members = group(commands, "pipeline", "compile a recipe's graph for a cluster, or run it on this machine")
     compiling = members.add_parser("compile", help="write the graph as IR YAML")
-    add_values(compiling)
-    compiling.add_argument("--image", required=True, metavar="NAME@sha256:...", help="image that trains")
-    compiling.add_argument("--cpu-image", metavar="NAME@sha256:...", help="smaller image for prepare")
+    _add_graph(compiling)
     compiling.add_argument("--output", type=Path, required=True, metavar="FILE", help="IR YAML to write")
     compiling.set_defaults(handler=_compile)
+    spelling = members.add_parser("argo", help="write the same graph as a plain Argo workflow")
+    _add_graph(spelling)
+    spelling.add_argument("--data", default="", metavar="PATH", help="your data as pods see it (default: synthetic)")
+    spelling.add_argument("--output", type=Path, required=True, metavar="FILE", help="workflow YAML to write")
+    spelling.set_defaults(handler=_argo)
+    submitting = members.add_parser("submit", help="compile the graph and start a run of it on Kubeflow Pipelines")
+    _add_graph(submitting)
+    _add_server(submitting)
+    submitting.set_defaults(handler=_submit)
     running = members.add_parser("run", help="run the compiled graph with one process per step")
     add_values(running)
+    _add_members(running)
     running.add_argument("--data", type=Path, metavar="PATH", help="your data (default: the synthetic data set)")
     running.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the run")
     running.set_defaults(handler=_run)
 
 
+def _add_graph(command: argparse.ArgumentParser) -> None:
+    """Add the options of every graph for a cluster."""
+    add_values(command)
+    _add_members(command)
+    command.add_argument("--store", metavar="URI", help="s3:// prefix for checkpoints, so that drained pods go on")
+    command.add_argument("--results", metavar="URI", help="s3:// prefix of finished stages, which runs share")
+    command.add_argument("--image", required=True, metavar="NAME@sha256:...", help="image that trains")
+    command.add_argument("--cpu-image", metavar="NAME@sha256:...", help="smaller image for prepare")
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    data = command.add_argument_group("data")
+    data.add_argument("--data", default="", metavar="PATH", help="your data as pods see it (default: synthetic)")
+    data.add_argument("--content", type=Path, metavar="PATH", help="the same data here, or its .dvc file: pins it")
+    server = command.add_argument_group("server (token: THAW_KFP_TOKEN or --token-file)")
+    server.add_argument("--host", metavar="URL", help="address of the API (default: KF_PIPELINES_ENDPOINT)")
+    server.add_argument("--namespace", default="", metavar="NAME", help="where the server serves several users")
+    server.add_argument("--experiment", default="thaw", metavar="NAME", help="default: %(default)s")
+    server.add_argument("--name", metavar="NAME", help="of the run (default: the pipeline's and the time)")
+    server.add_argument("--service-account", metavar="NAME", help="of the pods (default: pipeline.service_account)")
+    server.add_argument("--token-file", type=Path, metavar="FILE", help="file with the bearer token")
+
+
+def _add_members(command: argparse.ArgumentParser) -> None:
+    """Add the options by which a graph branches into the members of a cross-validation."""
+    members = command.add_argument_group("cross-validation (default: pipeline.folds and pipeline.seeds of the values)")
+    members.add_argument("--folds", type=int, metavar="K", help="a branch of the graph per fold")
+    members.add_argument("--seeds", type=int, nargs="+", metavar="S", help="a branch per training seed")
+
+
+def _values(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {"folds": arguments.folds, "seeds": arguments.seeds}
+    values, _ = resolve(arguments)
+    return merge(values, {"pipeline": {name: one for name, one in given.items() if one is not None}})
+
+
+def _cluster_values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Values of a graph for a cluster. Says what a pod would lose, where it has no store."""
+    values = _values(arguments)
+    if arguments.store is not None:
+        values = merge(values, {"runtime": {"checkpoints": {"store": arguments.store}}})
+    if arguments.results is not None:
+        values = merge(values, {"runtime": {"results": arguments.results}})
+    runtime = values.get("runtime") or {}
+    if not (runtime.get("checkpoints") or {}).get("store"):
+        text = "no store for checkpoints: a pod that is drained starts its stage over (--store s3://bucket/prefix)"
+        Console(stderr=True).print(f"thaw: {text}", soft_wrap=True, markup=False, highlight=False)
+    return values
+
+
 def _compile(arguments: argparse.Namespace) -> int:
     from pipelines.commands import compile_command
 
-    values, _ = resolve(arguments)
+    values = _cluster_values(arguments)
     file = compile_command(arguments.recipe, values, arguments.image, arguments.output, arguments.cpu_image)
     Console().print(f"graph   {file}", soft_wrap=True, markup=False, highlight=False)
+    return 0
+
+
+def _argo(arguments: argparse.Namespace) -> int:
+    from pipelines.argo import write_workflow
+    from pipelines.commands import pinned
+    from pipelines.plan import make_plan
+
+    plan = make_plan(arguments.recipe, _cluster_values(arguments))
+    images = pinned(arguments.image, arguments.cpu_image)
+    file = write_workflow(plan, images, arguments.output, arguments.data)
+    Console().print(f"workflow   {file}", soft_wrap=True, markup=False, highlight=False)
+    return 0
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    from pipelines.commands import pinned
+    from pipelines.graph import build, compile_graph
+    from pipelines.plan import make_plan
+    from pipelines.submit import Server, pin, read_token, submit
+
+    host = arguments.host or os.environ.get("KF_PIPELINES_ENDPOINT", "")
+    if not host:
+        raise BadInput("no server is named", where="--host", remedy="give --host or set KF_PIPELINES_ENDPOINT")
+    plan = make_plan(arguments.recipe, _cluster_values(arguments))
+    account = arguments.service_account or plan.settings.service_account
+    server = Server(host, arguments.namespace, arguments.experiment, account, read_token(arguments.token_file))
+    data = pin(arguments.data, arguments.content)
+    name = arguments.name or f"{plan.name} {datetime.now(tz=UTC):%Y-%m-%d %H:%M:%S}"
+    with TemporaryDirectory(prefix="thaw-") as folder:
+        images = pinned(arguments.image, arguments.cpu_image)
+        graph = compile_graph(build(plan, images), Path(folder) / "graph.yaml")
+        started = submit(graph, data, name, server)
+    Console().print(f"run   {started.run}   {started.address}", soft_wrap=True, markup=False, highlight=False)
     return 0
 
 
@@ -40,7 +136,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from components.core.tracking.logs import redact, secrets_of
     from pipelines.commands import run_command
 
-    values, _ = resolve(arguments)
+    values = _values(arguments)
     if arguments.data is not None and not arguments.data.exists():
         raise BadInput("the data does not exist", where=str(arguments.data), remedy="correct --data")
     result = run_command(arguments.recipe, values, arguments.data, arguments.root)

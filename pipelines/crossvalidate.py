@@ -13,8 +13,8 @@ from typing import Any
 from rich.table import Table
 
 from components import stages
+from components.cli.member import Member
 from components.cli.values import configure
-from components.core.config import merge
 from components.core.data.dataset import Dataset
 from components.core.metrics.statistic import Statistic
 from components.core.metrics.summary import DRAWS
@@ -73,12 +73,8 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
 
 def _one(run: Run, folds: int, fold: int, seed: int) -> Run:
     """One run of the crossvalidation, with its own folder and its own prefix of the store."""
-    own = f"seed-{seed}/fold-{fold}"
-    values = merge(run.values, {"seed": seed, "split": {"folds": folds, "fold": fold}})
-    store = ((values.get("runtime") or {}).get("checkpoints") or {}).get("store")
-    if store is not None:
-        values = merge(values, {"runtime": {"checkpoints": {"store": f"{store.rstrip('/')}/{own}"}}})
-    return replace(run, values=values, out=run.out / own)
+    member = Member(seed, fold, folds)
+    return replace(run, values=member.over(run.values), out=run.out / member.name)
 
 
 def _statistics(run: Run) -> Mapping[str, Statistic]:

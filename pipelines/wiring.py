@@ -15,6 +15,7 @@ class Node:
         inputs: Producer by port, as `stage.port`. An edge to a node that is switched off is left out, which
             only an optional port allows.
         parameters: The pipeline's own parameters that the stage takes.
+        member: Which of fold and seed decide its result, in graphs that branch into the members of a cross-validation.
         former: The stage's own output, by optional port: in a folder that is run again, the one of the run before is
             kept and compared with.
         switch: Dotted key of the params; the node exists where its value is above 0. Empty: always.
@@ -24,6 +25,7 @@ class Node:
     image: Literal["cpu", "gpu"] = "gpu"
     inputs: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
+    member: tuple[str, ...] = ("fold", "seed")
     former: Mapping[str, str] = field(default_factory=dict)
     switch: str = ""
 
@@ -40,7 +42,7 @@ class Node:
 DATASET = "prepare.dataset"
 
 NODES: tuple[Node, ...] = (
-    Node("prepare", image="cpu", parameters=("raw", "raw_digest")),
+    Node("prepare", image="cpu", parameters=("raw", "raw_digest"), member=("fold",)),
     Node("pretrain", inputs={"dataset": DATASET}, switch="pretrain.epochs"),
     Node("warmup", inputs={"dataset": DATASET, "encoder": "pretrain.encoder"}),
     Node("partial_unfreeze", inputs={"dataset": DATASET, "weights": "warmup.model"}),

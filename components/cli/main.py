@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from components import stages
+from components.cli.member import parse_member
 from components.cli.values import add_values, configure, resolve
 from components.core.component import confusion_metadata, executor_output, flag
 from components.core.errors import BadInput, ThawError
 from components.core.launch import place
 from components.core.stage import Stage, execute
 from components.core.tracking.logs import redact, secrets_of, set_up_logging
+from components.outcome import command as outcome
 
 TOLD = 32_000
 """Characters of the numbers that an artifact carries along. The next task is given them in one argument, of which Linux
@@ -30,6 +32,7 @@ def parser(program: str) -> tuple[argparse.ArgumentParser, "argparse._SubParsers
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in stages.NAMES:
         _add_stage(commands, name)
+    outcome.add(commands)
     return top, commands
 
 
@@ -42,6 +45,11 @@ def _add_stage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", 
         ports.add_argument(*_flags(stage, port.name), type=Path, required=port.required, metavar="PATH", help="input")
     for port in stage.output_ports():
         ports.add_argument(*_flags(stage, port.name), type=Path, required=port.required, metavar="PATH", help="output")
+    member = command.add_argument_group("member of a cross-validation")
+    member.add_argument(
+        "--fold", default="", metavar="I/K", help="test fold I, from 0, of K (default: the values' split)"
+    )
+    member.add_argument("--seed", default="", metavar="S", help="training seed (default: the values')")
     pipeline = command.add_argument_group("set by the pipeline")
     pipeline.add_argument("--executor-input", help=argparse.SUPPRESS)
     pipeline.add_argument("--executor-output", type=Path, help=argparse.SUPPRESS)
@@ -56,7 +64,7 @@ def _flags(stage: Stage[Any, Any, Any], port: str) -> list[str]:
 def run_stage(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> int:
     """Run a stage as the command line asks."""
     values, source = resolve(arguments)
-    config = configure(stage, values, source)
+    config = configure(stage, parse_member(arguments.seed, arguments.fold).over(values), source)
     first = place().first
     set_up_logging(config.runtime.log_level if first else "warning")
     inputs = stage.inputs(**{port.name: _input(getattr(arguments, port.name)) for port in stage.input_ports()})

@@ -24,20 +24,24 @@ IMAGES = {"cpu": "thaw-cpu", "gpu": "thaw-gpu"}
 
 
 def arguments(stage: str, recipe: Any, values: Any, ports: Mapping[str, Any]) -> list[Any]:
-    """The arguments of a stage's container, after `COMMAND`.
+    """The arguments of a stage's container under KFP, after `COMMAND`.
 
     Args:
         stage: Name of the stage.
         recipe: Name of the recipe, or the pipeline's placeholder for it.
         values: Canonical JSON of the stage's values, or the placeholder: one string, because a pipeline's
             dict parameters hold no null and turn integers into floats.
-        ports: Path (or placeholder) of every required port, inputs before outputs.
+        ports: Path (or placeholder) of every required port, inputs before outputs. Before them `fold` and `seed`, of
+            members of a cross-validation.
     """
+    told = ("--executor-input", EXECUTOR_INPUT, "--executor-output", EXECUTOR_OUTPUT)
+    return [*command_line(stage, recipe, values, ports), *told]
+
+
+def command_line(stage: str, recipe: Any, values: Any, ports: Mapping[str, Any]) -> list[Any]:
+    """What every orchestrator passes to a stage's container: `arguments` without what KFP alone asks for."""
     flags = [word for name, path in ports.items() for word in (flag(name), path)]
-    return [
-        *(stage, recipe, "--values", values, *flags),
-        *("--executor-input", EXECUTOR_INPUT, "--executor-output", EXECUTOR_OUTPUT),
-    ]
+    return [stage, recipe, "--values", values, *flags]
 
 
 def flag(port: str) -> str:

@@ -22,6 +22,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
     encoder: Input[Model] = None,
     previous: Input[Artifact] = None,
     ensemble: Input[Artifact] = None,
+    fold: str = "",
+    seed: str = "",
 ) -> dsl.ContainerSpec:
     """Judge every phase's model on the test split and write the report.
 
@@ -40,7 +42,10 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
         report: Self-contained HTML.
         cases: One row per test case.
         classes: True and predicted class of every test case; the confusion matrix.
+        fold: Which fold of how many is tested, as `0/5`; empty for the values' own split.
+        seed: Training seed; empty for the values' own.
     """
+    member = {"fold": fold, "seed": seed}
     judged = {"warmup": warmup.path, "partial_unfreeze": partial_unfreeze.path, "end_to_end": end_to_end.path}
     written = {"metrics": metrics.path, "report": report.path, "cases": cases.path, "classes": classes.path}
     ports = {"dataset": dataset.path, **judged, **written}
@@ -50,5 +55,5 @@ def evaluate(  # noqa: PLR0913, PLR0917  one argument per port
     return dsl.ContainerSpec(
         image=IMAGES["gpu"],
         command=COMMAND,
-        args=[*arguments("evaluate", recipe, values, ports), probed, compared, joined],
+        args=[*arguments("evaluate", recipe, values, {**member, **ports}), probed, compared, joined],
     )

@@ -15,6 +15,8 @@ def export(
     weights: Input[Model],
     evaluation: Input[Metrics],
     bundle: Output[Model],
+    fold: str = "",
+    seed: str = "",
 ) -> dsl.ContainerSpec:
     """Write the bundle that leaves the project: weights, ONNX graphs, metadata.
 
@@ -26,11 +28,16 @@ def export(
         weights: The model to ship.
         evaluation: Its scores, for the metadata.
         bundle: Folder of weights, graphs and metadata.json.
+        fold: Which fold of how many is tested, as `0/5`; empty for the values' own split.
+        seed: Training seed; empty for the values' own.
     """
+    member = {"fold": fold, "seed": seed}
     ports = {
         "dataset": dataset.path,
         "weights": weights.path,
         "evaluation": evaluation.path,
         "bundle": bundle.path,
     }
-    return dsl.ContainerSpec(image=IMAGES["gpu"], command=COMMAND, args=arguments("export", recipe, values, ports))
+    return dsl.ContainerSpec(
+        image=IMAGES["gpu"], command=COMMAND, args=arguments("export", recipe, values, {**member, **ports})
+    )

@@ -15,6 +15,8 @@ def partial_unfreeze(
     weights: Input[Model],
     model: Output[Model],
     metrics: Output[Metrics],
+    fold: str = "",
+    seed: str = "",
 ) -> dsl.ContainerSpec:
     """Train the last blocks too.
 
@@ -26,8 +28,11 @@ def partial_unfreeze(
         weights: What `warmup` hands on.
         model: Weights and their description.
         metrics: Validation metrics and the history of the phase.
+        fold: Which fold of how many is tested, as `0/5`; empty for the values' own split.
+        seed: Training seed; empty for the values' own.
     """
+    member = {"fold": fold, "seed": seed}
     ports = {"dataset": dataset.path, "weights": weights.path, "model": model.path, "metrics": metrics.path}
     return dsl.ContainerSpec(
-        image=IMAGES["gpu"], command=COMMAND, args=arguments("partial_unfreeze", recipe, values, ports)
+        image=IMAGES["gpu"], command=COMMAND, args=arguments("partial_unfreeze", recipe, values, {**member, **ports})
     )

@@ -14,6 +14,8 @@ def pretrain(
     dataset: Input[Dataset],
     encoder: Output[Model],
     metrics: Output[Metrics],
+    fold: str = "",
+    seed: str = "",
 ) -> dsl.ContainerSpec:
     """Train the encoder on the train pictures without their labels.
 
@@ -24,6 +26,11 @@ def pretrain(
         dataset: What `prepare` wrote.
         encoder: Weights of the encoder alone, and their description.
         metrics: The linear probe before and after.
+        fold: Which fold of how many is tested, as `0/5`; empty for the values' own split.
+        seed: Training seed; empty for the values' own.
     """
+    member = {"fold": fold, "seed": seed}
     ports = {"dataset": dataset.path, "encoder": encoder.path, "metrics": metrics.path}
-    return dsl.ContainerSpec(image=IMAGES["gpu"], command=COMMAND, args=arguments("pretrain", recipe, values, ports))
+    return dsl.ContainerSpec(
+        image=IMAGES["gpu"], command=COMMAND, args=arguments("pretrain", recipe, values, {**member, **ports})
+    )

@@ -15,6 +15,8 @@ def warmup(
     model: Output[Model],
     metrics: Output[Metrics],
     encoder: Input[Model] = None,
+    fold: str = "",
+    seed: str = "",
 ) -> dsl.ContainerSpec:
     """Train the new parts on frozen towers.
 
@@ -26,11 +28,14 @@ def warmup(
         encoder: What `pretrain` wrote, in recipes that have it.
         model: Weights and their description.
         metrics: Validation metrics and the history of the phase.
+        fold: Which fold of how many is tested, as `0/5`; empty for the values' own split.
+        seed: Training seed; empty for the values' own.
     """
+    member = {"fold": fold, "seed": seed}
     ports = {"dataset": dataset.path, "model": model.path, "metrics": metrics.path}
     pretrained = dsl.IfPresentPlaceholder(input_name="encoder", then=["--encoder", encoder.path])
     return dsl.ContainerSpec(
         image=IMAGES["gpu"],
         command=COMMAND,
-        args=[*arguments("warmup", recipe, values, ports), pretrained],
+        args=[*arguments("warmup", recipe, values, {**member, **ports}), pretrained],
     )

@@ -14,8 +14,10 @@ from typing import Any
 
 from google.protobuf import json_format
 from kfp.local import config, executor_input_utils, executor_output_utils, status, subprocess_task_handler
+from kfp.local.orchestrator import task_executor
 
 from pipelines.runner.journal import Journal
+from pipelines.runner.result import StepFailed
 
 INTERPRETERS = ("python", "python3")
 
@@ -75,6 +77,7 @@ def installed(journal: Journal, environment: Mapping[str, str]) -> Iterator[None
         put(executor_input_utils, "construct_local_task_root", lambda **where: journal.open(folder(**where)))
         put(executor_input_utils, resource.__name__, lambda pipeline_name: pipeline_name)
         put(executor_output_utils, "get_outputs_for_task", partial(_verified, journal, outputs))
+        put(task_executor, "execute_single_task", partial(_ended, task_executor.execute_single_task))
         put(config.LocalExecutionConfig, "instance", None)
         stack.enter_context(warnings.catch_warnings())
         # Limits on processors and memory are for the cluster; every task would say so here.
@@ -85,6 +88,14 @@ def installed(journal: Journal, environment: Mapping[str, str]) -> Iterator[None
 def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
     stack.callback(setattr, owner, name, getattr(owner, name))
     setattr(owner, name, value)
+
+
+def _ended(execute: Callable[..., Any], *task: Any, **named: Any) -> Any:
+    """A task's outputs and status; one that no retry mends has failed like any other, so that exit handlers run."""
+    try:
+        return execute(*task, **named)
+    except StepFailed:
+        return {}, status.Status.FAILURE
 
 
 def _verified(

@@ -13,7 +13,7 @@ from components.core.errors import Temporary
 from pipelines.runner.checks import check_arguments, check_conditions, read_ir
 from pipelines.runner.hooks import installed
 from pipelines.runner.journal import Journal
-from pipelines.runner.result import Failure, RunResult, StepFailed
+from pipelines.runner.result import Failure, RunResult
 
 _ORCHESTRATOR = threading.Lock()
 """kfp keeps its local settings in global state: one run at a time in a process."""
@@ -64,8 +64,6 @@ def _orchestrate(spec: Any, arguments: dict[str, Any], root: Path, journal: Jour
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), workspace_root=str(workspace))
     try:
         pipeline_orchestrator.run_local_pipeline(pipeline_spec=spec, arguments=arguments)
-    except StepFailed as error:
-        return error.failure
     except RuntimeError as error:  # kfp's word for a task that did not succeed
         return next(iter(journal.failures.values()), Failure("graph", 1, str(error)))
     return None

@@ -22,7 +22,7 @@ class Failure:
 
 
 class StepFailed(Exception):
-    """A task failed in a way that no retry mends. Ends the run at once."""
+    """A task failed in a way that no retry mends."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.task}: {failure.reason}")

@@ -1,5 +1,6 @@
 """`thaw pipeline`: the graph as a file, and a local run's outputs and exit code."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,20 @@ def test_an_image_without_a_digest_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert main(["pipeline", "compile", "freqmedclip", "--image", "thaw:1.0", "--output", str(file)]) == 2
     assert "remedy: write name@sha256" in capsys.readouterr().err
     assert not file.exists()
+
+
+def test_a_graph_without_a_store_says_what_a_pod_would_lose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "graph.yaml"
+    arguments = ["pipeline", "compile", "freqmedclip", "--size", "tiny", "--image", IMAGE, "--output", str(file)]
+    assert main(arguments) == 0
+    assert "no store for checkpoints" in capsys.readouterr().err
+    assert main([*arguments, "--store", "s3://bucket/runs", "--results", "s3://bucket/results"]) == 0
+    assert "store" not in capsys.readouterr().err
+    ir = next(iter(yaml.safe_load_all(file.read_text(encoding="utf-8"))))
+    values = json.loads(
+        ir["root"]["dag"]["tasks"]["warmup"]["inputs"]["parameters"]["values"]["runtimeValue"]["constant"]
+    )
+    assert values["runtime"] == {"checkpoints": {"store": "s3://bucket/runs"}, "results": "s3://bucket/results"}
 
 
 def test_data_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

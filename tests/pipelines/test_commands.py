@@ -12,8 +12,9 @@ import yaml
 from components import stages
 from components.core.digest import digest_path
 from components.core.errors import BadInput
+from components.outcome.command import succeeded
 from pipelines import commands
-from pipelines.graph import build
+from pipelines.plan import make_plan
 from pipelines.wiring import NODES
 
 DIGEST = "sha256:" + "a" * 64
@@ -21,9 +22,12 @@ DIGEST = "sha256:" + "a" * 64
 STAGE = """
     import json, pathlib, sys
     stage, recipe, *options = sys.argv[1:]
+    if stage == "outcome":
+        sys.exit(pathlib.Path("outcome.json").write_text(json.dumps(sys.argv[2:])) and 0)
     ports = dict(zip(options[::2], options[1::2]))
     given, output = json.loads(ports.pop("--executor-input")), pathlib.Path(ports.pop("--executor-output"))
     values = json.loads(ports.pop("--values"))
+    member = {name: ports.pop(name, None) for name in ("--fold", "--seed")}
     if values.get("fail") == stage:
         sys.exit(2)
     declared = given["outputs"]["artifacts"]
@@ -32,8 +36,9 @@ STAGE = """
     assert all(ports[port] == uri for port, uri in made.items()), (ports, made)
     assert all(pathlib.Path(path).exists() for path in read.values()), read
     output.parent.mkdir(parents=True, exist_ok=True)
+    told = {"stage": stage, "recipe": recipe, "read": read, "values": values, "member": member}
     for uri in made.values():
-        pathlib.Path(uri).write_text(json.dumps({"stage": stage, "recipe": recipe, "read": read, "values": values}))
+        pathlib.Path(uri).write_text(json.dumps(told))
     output.write_text(json.dumps({"artifacts": declared}))
 """
 
@@ -46,7 +51,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(textwrap.dedent(STAGE))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "build", partial(build, narrow=lambda _, params: params))
+    monkeypatch.setattr(commands, "make_plan", partial(make_plan, narrow=lambda _, params: params))
     return {"PYTHONPATH": str(package.parent)}
 
 
@@ -83,9 +88,38 @@ def test_a_failing_stage_ends_the_run_under_its_own_name(tmp_path: Path, contain
     assert list(result.outputs) == ["prepare", "pretrain", "warmup", "partial_unfreeze"]
 
 
+def test_members_of_a_crossvalidation_are_told_by_fold_and_seed(tmp_path: Path, container: dict[str, str]) -> None:
+    values = {"pipeline": {"folds": 2, "seeds": [3, 8]}}
+    result = commands.run_command("toy", values, None, tmp_path / "run", environment=container)
+    assert result.status == "succeeded", result.failure
+    on = [node.stage for node in NODES if node.is_on(values)]
+    members = [f"fold-{fold}/seed-{seed}/" for fold in (0, 1) for seed in (3, 8)]
+    expected = {f"fold-{fold}/prepare" for fold in (0, 1)} | {name + stage for name in members for stage in on[1:]}
+    assert set(result.outputs) == expected
+    for name in expected:
+        parts = name.split("/")
+        found = read(next(iter(result.outputs[name].values())))
+        fold = f"{parts[0].removeprefix('fold-')}/2"
+        seed = parts[1].removeprefix("seed-") if len(parts) == 3 else None
+        assert found["member"] == {"--fold": fold, "--seed": seed}
+    dataset = str(result.outputs["fold-1/prepare"]["dataset"])
+    assert read(result.outputs["fold-1/seed-8/warmup"]["model"])["read"]["--dataset"] == dataset
+
+
+@pytest.mark.parametrize("fail", ["", "warmup"])
+def test_the_outcome_is_told_whatever_it_is(tmp_path: Path, container: dict[str, str], fail: str) -> None:
+    values = {"fail": fail, "runtime": {"pushgateway": "gateway:9091"}}
+    result = commands.run_command("toy", values, None, tmp_path / "run", environment=container)
+    assert result.status == ("failed" if fail else "succeeded")
+    assert result.failure is None or result.failure.task == "warmup"
+    told = json.loads((tmp_path / "outcome.json").read_text())
+    assert told[:3] == ["toy", "--pushgateway", "gateway:9091"]
+    assert succeeded(told[4]) is not bool(fail)
+
+
 def test_the_raw_data_is_pinned_by_content(tmp_path: Path, container: dict[str, str]) -> None:
     (tmp_path / "one.png").write_bytes(b"1")
-    assert commands._raw_arguments(tmp_path / "one.png") == {
+    assert commands.raw_arguments(tmp_path / "one.png") == {
         "raw": str(tmp_path / "one.png"),
         "raw_digest": digest_path(tmp_path / "one.png"),
     }

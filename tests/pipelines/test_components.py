@@ -21,7 +21,10 @@ from pipelines.wiring import NODES
 DVC = yaml.safe_load((Path(__file__).resolve().parents[2] / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 VALUES = {"recipe", "values", "code_digest"}
-"""Parameters of every component that are not ports."""
+"""Parameters that every component has, none of them a port."""
+
+NO_PORTS = VALUES | {"raw_digest", "fold", "seed"}
+"""Parameters that are not ports of the stage."""
 
 PARAMS = sorted((Path(__file__).resolve().parents[2] / "pipelines" / "params").glob("*.yaml"))
 
@@ -54,7 +57,7 @@ def test_every_stage_is_a_node_and_a_dvc_stage() -> None:
 @pytest.mark.parametrize("name", stages.NAMES)
 def test_the_component_has_the_stage_s_ports(name: str) -> None:
     spec = component(name)
-    inputs: dict[str, InputSpec] = {key: one for key, one in spec.inputs.items() if key not in VALUES | {"raw_digest"}}
+    inputs: dict[str, InputSpec] = {key: one for key, one in spec.inputs.items() if key not in NO_PORTS}
     assert {port.name: port.required for port in stage(name).input_ports()} == {
         port: not one.optional for port, one in inputs.items()
     }
@@ -65,7 +68,7 @@ def test_the_component_has_the_stage_s_ports(name: str) -> None:
 def test_the_command_names_every_port_once(name: str) -> None:
     spec, text = component(name), " ".join(command(name))
     ports = [*spec.inputs, *spec.outputs]
-    for port in set(ports) - VALUES - {"raw_digest"}:
+    for port in set(ports) - VALUES - {"raw_digest"}:  # fold and seed are options of the command too
         assert len(re.findall(rf"(?<=[\s\"]){flag(port)}(?=[\s\"])", text)) == 1, port
     assert command(name)[0] == name
     assert spec.implementation.container.image in IMAGES.values()
@@ -77,6 +80,8 @@ def test_every_component_takes_the_values_and_the_code_s_digest(name: str) -> No
     assert set(inputs) >= VALUES
     assert all(inputs[key].type == "String" for key in VALUES)
     assert ("raw_digest" in inputs) == ("raw" in inputs)
+    (member,) = [node.member for node in NODES if node.stage == name]
+    assert set(inputs) & {"fold", "seed"} == set(member)
 
 
 @pytest.mark.parametrize("name", stages.NAMES)

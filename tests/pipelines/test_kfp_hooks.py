@@ -14,6 +14,7 @@ from kfp.local import (
     subprocess_task_handler,
     task_dispatcher,
 )
+from kfp.local.orchestrator import dag_orchestrator, enhanced_dag_orchestrator, task_executor
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, ExecutorInput
 
 from components.core.component import EXECUTOR_INPUT, EXECUTOR_OUTPUT
@@ -73,6 +74,12 @@ def test_the_hooks_have_the_signatures_that_are_wrapped() -> None:
         pipeline_root="root", pipeline_resource_name="graph", task_resource_name="task"
     )
     assert root == "root/graph/task"
+
+
+def test_both_orchestrators_look_the_executor_up_in_its_module_and_take_a_status_from_it() -> None:
+    for module in (dag_orchestrator, enhanced_dag_orchestrator):
+        assert "task_executor.execute_single_task(" in inspect.getsource(module)
+    assert "return outputs, task_status" in inspect.getsource(task_executor.execute_single_task)
 
 
 def test_the_executor_output_is_named_as_the_journal_expects() -> None:

@@ -32,14 +32,14 @@ class RunLabels:
     Attributes:
         recipe: Name of the recipe; the `pipeline` of the Pushgateway's group.
         stage: Name of the stage.
-        seed: Training seed.
+        seed: Training seed; None for what has none, a whole pipeline.
         fold: Fold of a cross-validation; empty without one.
         version: Version of Thaw; the installed one by default.
     """
 
     recipe: str
     stage: str
-    seed: int = 0
+    seed: int | None = 0
     fold: str = ""
     version: str = field(default_factory=installed_version)
 
@@ -49,7 +49,8 @@ class RunLabels:
 
     def group(self) -> dict[str, str]:
         """`IDENTITY`, the Pushgateway's grouping key besides the job. Never a run id: groups are kept for ever."""
-        return {"pipeline": self.recipe, "stage": self.stage, "fold": self.fold, "seed": str(self.seed)}
+        seed = "" if self.seed is None else str(self.seed)
+        return {"pipeline": self.recipe, "stage": self.stage, "fold": self.fold, "seed": seed}
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ class Outcome:
 
     Attributes:
         exit_code: 0 done, 2 bad input, 75 temporary, others bugs.
-        seconds: Wall time.
+        seconds: Wall time; None where it is not known.
         metrics: Final metrics by name.
         nonfinite: Losses or gradients that were not finite. They end the stage at once, so no scrape would see them.
     """
 
     exit_code: int
-    seconds: float
+    seconds: float | None
     metrics: Mapping[str, float]
     nonfinite: int = 0
 
@@ -87,7 +88,8 @@ def push_outcome(address: str, labels: RunLabels, outcome: Outcome) -> bool:
     metrics.set("thaw_outcome_success", float(outcome.exit_code == 0))
     metrics.set("thaw_outcome_exit_code", outcome.exit_code)
     metrics.set("thaw_outcome_timestamp_seconds", time.time())
-    metrics.set("thaw_outcome_duration_seconds", outcome.seconds)
+    if outcome.seconds is not None:
+        metrics.set("thaw_outcome_duration_seconds", outcome.seconds)
     metrics.set("thaw_outcome_nonfinite", outcome.nonfinite)
     for name, value in outcome.metrics.items():
         metrics.set("thaw_outcome_metric", value, metric=name)

@@ -1,0 +1,1 @@
+"""How a whole pipeline ended: what its exit handler pushes."""

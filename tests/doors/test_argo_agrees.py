@@ -1,0 +1,33 @@
+"""The containers of the plain Argo workflow, run in the order of its edges, make what the command line makes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.doors.conftest import RECIPE, Place, place
+from tests.doors.test_doors_agree import COMPARED, assert_same, stage_output
+from tests.pipelines.argo_harness import Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+IMAGE = "registry.example/thaw@sha256:" + "a" * 64
+
+
+@pytest.fixture(scope="session")
+def workflow(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    made = place(tmp_path_factory.mktemp("argo") / "here", project)
+    written = made.call(
+        *("pipelines", "pipeline", "argo", RECIPE, "--size", "tiny", "--image", IMAGE, "--output", "workflow.yaml")
+    )
+    assert written.returncode == 0, written.stderr
+    document = yaml.safe_load((made.folder / "workflow.yaml").read_text(encoding="utf-8"))
+    cluster = Cluster(document, made.folder / "pods", made.variables)
+    assert cluster.run() == "Succeeded"
+    return cluster
+
+
+@pytest.mark.parametrize(("stage", "port"), COMPARED)
+def test_the_workflow_makes_the_same(workflow: Cluster, command_line: Place, stage: str, port: str) -> None:
+    made = workflow.made[stage.replace("_", "-")][port]
+    assert_same(made, stage_output(command_line.folder / "out", stage, port))
