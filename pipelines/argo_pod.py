@@ -1,8 +1,9 @@
 """What a task's settings are in Argo's words: resources, volumes, retries, and a container that may do little."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from hera.workflows import EmptyDirVolume, Env, ExistingVolume, Resources, RetryStrategy, SecretEnv
+from hera.workflows import ConfigMapEnv, EmptyDirVolume, Env, ExistingVolume, Resources, RetryStrategy, SecretEnv
 from hera.workflows import models as argo
 
 from pipelines.settings import TaskSettings
@@ -53,13 +54,23 @@ def retries(settings: TaskSettings) -> RetryStrategy | None:
     )
 
 
-def _environment(settings: TaskSettings) -> list[Env | SecretEnv]:
-    plain = [Env(name=name, value=value) for name, value in sorted(settings.env.items())]
-    pairs = sorted((name, secret, key) for secret, keys in settings.secrets.items() for key, name in keys.items())
+def _environment(settings: TaskSettings) -> list[Env | ConfigMapEnv | SecretEnv]:
     return [
-        *plain,
-        *(SecretEnv(name=name, secret_name=secret, secret_key=key, optional=True) for name, secret, key in pairs),
+        *(Env(name=name, value=value) for name, value in sorted(settings.env.items())),
+        *(
+            ConfigMapEnv(name=name, config_map_name=source, config_map_key=key, optional=True)
+            for name, source, key in _references(settings.config_maps)
+        ),
+        *(
+            SecretEnv(name=name, secret_name=source, secret_key=key, optional=True)
+            for name, source, key in _references(settings.secrets)
+        ),
     ]
+
+
+def _references(sources: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    """Name of the variable, name of what holds it, and key in there."""
+    return sorted((name, source, key) for source, keys in sources.items() for key, name in keys.items())
 
 
 def _resources(settings: TaskSettings) -> Resources:

@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from components.cli.values import add_values, resolve
+from components import stages
+from components.cli.values import add_values, configure, resolve
 from components.core.config import merge
 from components.core.errors import BadInput
 from pipelines.grammar import Commands, group
@@ -70,9 +71,13 @@ def _add_members(command: argparse.ArgumentParser) -> None:
 
 
 def _values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The values of the graph; a wrong one is told here, and not by a pod an hour later."""
     given = {"folds": arguments.folds, "seeds": arguments.seeds}
-    values, _ = resolve(arguments)
-    return merge(values, {"pipeline": {name: one for name, one in given.items() if one is not None}})
+    values, source = resolve(arguments)
+    values = merge(values, {"pipeline": {name: one for name, one in given.items() if one is not None}})
+    for name in stages.NAMES:
+        configure(stages.load(name), values, source)
+    return values
 
 
 def _cluster_values(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -149,6 +149,8 @@ def _place(task: Any, settings: TaskSettings) -> None:
         kubernetes.empty_dir_mount(task, volume_name="shm", mount_path=SHM, medium="Memory", size_limit=settings.shm)
     for secret, keys in sorted(settings.secrets.items()):
         kubernetes.use_secret_as_env(task, secret, keys, optional=True)
+    for config_map, keys in sorted(settings.config_maps.items()):
+        kubernetes.use_config_map_as_env(task, config_map, keys, optional=True)
     for claim, path in sorted(settings.volumes.items()):
         kubernetes.mount_pvc(task, claim, path)
     for one in settings.tolerations:

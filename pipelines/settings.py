@@ -45,6 +45,7 @@ class TaskSettings(Values):
         env: Environment variables. Secrets do not belong here.
         secrets: Environment variable by key, by name of a secret of the namespace. Only the reference is written; pods
             start without the variable where there is no such secret, because they may have an identity of their own.
+        config_maps: The same for config maps: where the S3 server is, for one.
         volumes: Mount point by name of a persistent volume claim, for `runtime.cache.dir` and pretrained weights.
         tolerations: Taints that the pod does not mind.
         node_selector: Labels that its node has.
@@ -62,6 +63,7 @@ class TaskSettings(Values):
     cache: bool = True
     env: dict[str, str] = {}
     secrets: dict[str, dict[str, str]] = {}
+    config_maps: dict[str, dict[str, str]] = {}
     volumes: dict[str, str] = {}
     tolerations: list[Toleration] = []
     node_selector: dict[str, str] = {}
@@ -94,8 +96,8 @@ class PipelineSettings(Values):
     @field_validator("folds")
     @classmethod
     def _several(cls, folds: int) -> int:
-        if folds == 1:
-            raise ValueError("a cross-validation has 2 folds at least; 0 for none")
+        if folds in {1, 2}:
+            raise ValueError("a cross-validation has 3 folds at least: to train, to choose, to test; 0 for none")
         return folds
 
     @field_validator("seeds")

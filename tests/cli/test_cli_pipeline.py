@@ -28,6 +28,14 @@ def test_compile_writes_the_graph_with_pinned_images(
     assert str(file) in capsys.readouterr().out
 
 
+def test_a_wrong_value_is_told_when_the_graph_is_compiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "graph.yaml"
+    arguments = ["pipeline", "compile", "freqmedclip", "--image", IMAGE, "--output", str(file)]
+    assert main([*arguments, "--set", "warmup.epoch=3"]) == 2
+    assert "did you mean 'epochs'" in capsys.readouterr().err
+    assert not file.exists()
+
+
 def test_an_image_without_a_digest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "graph.yaml"
     assert main(["pipeline", "compile", "freqmedclip", "--image", "thaw:1.0", "--output", str(file)]) == 2

@@ -29,7 +29,12 @@ PARAMS: dict[str, Any] = {
     "pretrain": {"epochs": 1},
     "runtime": {"pushgateway": "gateway:9091"},
     "pipeline": {
-        "defaults": {"secrets": {"s3": {"key": "AWS_ACCESS_KEY_ID"}}, "volumes": {"cache": "/thaw"}, "env": {"A": "1"}},
+        "defaults": {
+            "secrets": {"s3": {"key": "AWS_ACCESS_KEY_ID"}},
+            "volumes": {"cache": "/thaw"},
+            "env": {"A": "1"},
+            "config_maps": {"store": {"url": "AWS_ENDPOINT_URL"}},
+        },
         "gpu": {"gpus": 1, "tolerations": [{"key": "gpu", "effect": "NoSchedule"}], "node_selector": {"disk": "fast"}},
         "stages": {"export": {"retries": 0, "timeout_seconds": 60, "shm": ""}},
         "service_account": "thaw-pipeline",
@@ -80,7 +85,7 @@ def test_hera_s_models_take_it(tmp_path: Path) -> None:
         assert Workflow.from_dict(document).to_dict() == document
 
 
-@pytest.mark.parametrize("section", [{}, {"folds": 2, "seeds": [0, 1]}, {"seeds": [3]}, {"folds": 4}])
+@pytest.mark.parametrize("section", [{}, {"folds": 3, "seeds": [0, 1]}, {"seeds": [3]}, {"folds": 4}])
 def test_both_graphs_have_the_same_edges(tmp_path: Path, section: dict[str, Any]) -> None:
     made = plan(**section)
     found = {}
@@ -142,7 +147,7 @@ def argo_options(template: dict[str, Any]) -> dict[str, str]:
 
 
 def test_both_graphs_give_their_containers_the_same_command_line(tmp_path: Path) -> None:
-    made = plan(folds=2, seeds=[0])
+    made = plan(folds=3, seeds=[0])
     ir, found = compiled(tmp_path, made), containers(spelled(tmp_path, made))
     assert set(found) == {*dags(ir), "outcome"}
     for name in dags(ir):
@@ -211,7 +216,9 @@ def test_secrets_are_references_and_settings_reach_the_pods(tmp_path: Path) -> N
         "name": "AWS_ACCESS_KEY_ID",
         "valueFrom": {"secretKeyRef": {"name": "s3", "key": "key", "optional": True}},
     }
-    assert found["warmup"]["container"]["env"] == [{"name": "A", "value": "1"}, secret]
+    config_map = {"configMapKeyRef": {"name": "store", "key": "url", "optional": True}}
+    endpoint = {"name": "AWS_ENDPOINT_URL", "valueFrom": config_map}
+    assert found["warmup"]["container"]["env"] == [{"name": "A", "value": "1"}, endpoint, secret]
     volumes = {one["name"]: one for one in found["warmup"]["volumes"]}
     assert volumes["cache"]["persistentVolumeClaim"] == {"claimName": "cache"}
     assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Gi"}
@@ -273,12 +280,14 @@ def test_it_runs_in_the_order_of_its_edges(tmp_path: Path) -> None:
 
 
 def test_it_branches_into_folds_and_seeds(tmp_path: Path) -> None:
-    cluster, status = run(tmp_path, plan(folds=2, seeds=[3, 8]))
+    cluster, status = run(tmp_path, plan(folds=3, seeds=[3, 8]))
     assert status == "Succeeded"
-    assert {place for place in cluster.made if place.endswith("prepare")} == {"folds-0/prepare", "folds-1/prepare"}
+    assert {place for place in cluster.made if place.endswith("prepare")} == {
+        f"folds-{fold}/prepare" for fold in range(3)
+    }
     told = json.loads(cluster.made["folds-1/seeds-0/export"]["bundle"].read_text())["told"]
-    assert (told["--fold"], told["--seed"]) == ("1/2", "3")
-    assert len([place for place in cluster.made if place.endswith("export")]) == 4
+    assert (told["--fold"], told["--seed"]) == ("1/3", "3")
+    assert len([place for place in cluster.made if place.endswith("export")]) == 6
 
 
 def test_a_failure_is_told(tmp_path: Path) -> None:

@@ -89,17 +89,17 @@ def test_a_failing_stage_ends_the_run_under_its_own_name(tmp_path: Path, contain
 
 
 def test_members_of_a_crossvalidation_are_told_by_fold_and_seed(tmp_path: Path, container: dict[str, str]) -> None:
-    values = {"pipeline": {"folds": 2, "seeds": [3, 8]}}
+    values = {"pipeline": {"folds": 3, "seeds": [3, 8]}}
     result = commands.run_command("toy", values, None, tmp_path / "run", environment=container)
     assert result.status == "succeeded", result.failure
     on = [node.stage for node in NODES if node.is_on(values)]
-    members = [f"fold-{fold}/seed-{seed}/" for fold in (0, 1) for seed in (3, 8)]
-    expected = {f"fold-{fold}/prepare" for fold in (0, 1)} | {name + stage for name in members for stage in on[1:]}
+    members = [f"fold-{fold}/seed-{seed}/" for fold in range(3) for seed in (3, 8)]
+    expected = {f"fold-{fold}/prepare" for fold in range(3)} | {name + stage for name in members for stage in on[1:]}
     assert set(result.outputs) == expected
     for name in expected:
         parts = name.split("/")
         found = read(next(iter(result.outputs[name].values())))
-        fold = f"{parts[0].removeprefix('fold-')}/2"
+        fold = f"{parts[0].removeprefix('fold-')}/3"
         seed = parts[1].removeprefix("seed-") if len(parts) == 3 else None
         assert found["member"] == {"--fold": fold, "--seed": seed}
     dataset = str(result.outputs["fold-1/prepare"]["dataset"])

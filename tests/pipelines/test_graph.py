@@ -98,7 +98,12 @@ def test_every_task_has_limits_retries_caching_and_a_timeout(tmp_path: Path) -> 
 
 def test_secrets_volumes_and_places_are_references(tmp_path: Path) -> None:
     section = {
-        "defaults": {"secrets": {"s3": {"key": "AWS_ACCESS_KEY_ID"}}, "volumes": {"cache": "/thaw"}, "user": 1000},
+        "defaults": {
+            "secrets": {"s3": {"key": "AWS_ACCESS_KEY_ID"}},
+            "config_maps": {"store": {"url": "AWS_ENDPOINT_URL"}},
+            "volumes": {"cache": "/thaw"},
+            "user": 1000,
+        },
         "gpu": {"tolerations": [{"key": "gpu", "effect": "NoSchedule"}], "node_selector": {"disk": "fast"}, "gpus": 1},
         "pull_secrets": ["registry"],
     }
@@ -108,6 +113,8 @@ def test_secrets_volumes_and_places_are_references(tmp_path: Path) -> None:
         (secret,) = pod["secretAsEnv"]
         assert secret["secretNameParameter"]["runtimeValue"]["constant"] == "s3"
         assert secret["keyToEnv"] == [{"envVar": "AWS_ACCESS_KEY_ID", "secretKey": "key"}]
+        (config_map,) = pod["configMapAsEnv"]
+        assert config_map["keyToEnv"] == [{"envVar": "AWS_ENDPOINT_URL", "configMapKey": "url"}]
         assert pod["pvcMount"][0]["mountPath"] == "/thaw"
         assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": "1000"}
         assert len(pod["imagePullSecret"]) == 1
@@ -138,7 +145,7 @@ def test_folds_and_seeds_are_loops_and_prepare_runs_once_per_fold(tmp_path: Path
     assert "fold" in per_fold["prepare"]["inputs"]["parameters"]
 
 
-@pytest.mark.parametrize(("section", "name"), [({"folds": 2}, "folds"), ({"seeds": [4]}, "seeds")])
+@pytest.mark.parametrize(("section", "name"), [({"folds": 3}, "folds"), ({"seeds": [4]}, "seeds")])
 def test_either_alone_is_one_loop(tmp_path: Path, section: dict[str, Any], name: str) -> None:
     ir = compile_ir(tmp_path, {**PARAMS, "pipeline": section})[0]
     _, inside = loop(ir, name)
@@ -171,7 +178,7 @@ def test_the_outcome_is_pushed_after_everything(tmp_path: Path) -> None:
         ({"defaults": {"memory": "8 GB"}}, "memory"),
         ({"default": {}}, "defaults"),
         ({"gpu": {"gpu": 1}}, "gpus"),
-        ({"folds": 1}, "2 folds at least"),
+        ({"folds": 2}, "3 folds at least"),
         ({"seeds": [1, 1]}, "different whole numbers"),
         ({"defaults": {"tolerations": [{"keys": "gpu"}]}}, "key"),
     ],

@@ -101,7 +101,7 @@ def test_a_run_is_started_with_everything_it_was_given(
     raw.mkdir()
     (raw / "a.png").write_bytes(b"1")
     more = ["--namespace", "team", "--experiment", "lesions", "--service-account", "thaw-pipeline", "--name", "first"]
-    assert call(server.host, *more, "--data", "/thaw/raw", "--content", str(raw), "--folds", "2") == 0
+    assert call(server.host, *more, "--data", "/thaw/raw", "--content", str(raw), "--folds", "5") == 0
     experiment, run = server.posted("experiments"), server.posted("runs")
     assert (experiment["display_name"], experiment["namespace"]) == ("lesions", "team")
     assert (run["display_name"], run["experiment_id"], run["service_account"]) == ("first", "e1", "thaw-pipeline")
