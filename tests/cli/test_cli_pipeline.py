@@ -15,7 +15,9 @@ from pipelines.runner.result import Failure, RunResult
 IMAGE = "registry.example/thaw@sha256:" + "a" * 64
 
 
-@pytest.mark.parametrize(("recipe", "off"), [("freqmedclip", {"pretrain"}), ("hvit", set())])
+@pytest.mark.parametrize(
+    ("recipe", "off"), [("ct_abnormality", {"pretrain"}), ("freqmedclip", {"pretrain"}), ("hvit", set())]
+)
 def test_compile_writes_the_graph_with_pinned_images(
     recipe: str, off: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
