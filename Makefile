@@ -13,11 +13,13 @@ STAMP := $(VENV)/.installed
 RECIPE ?= freqmedclip
 DATA ?=
 OUT ?= runs/$(RECIPE)-demo
+DOCKER ?= docker
+TARGETS ?= cpu gpu
 
 # Tests run in several processes of one thread each (tests/conftest.py); more than four gain nothing.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup demo dashboards test test-slow test-services check policy format ci lock clean
+.PHONY: help setup demo dashboards test test-slow test-services test-docker check policy format ci lock image-locks images sbom clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,14 +47,18 @@ test: setup ## Run the fast tests.
 test-slow: setup ## Run the whole-system tests: doors agree, twenty kills, the text matters, third-party oracles.
 	$(PYTEST) -m slow
 
-test-services: setup ## Run the tests that need servers of this machine: Prometheus, Pushgateway, Alertmanager.
+test-services: setup ## Run the tests that need servers of this machine: Prometheus, Pushgateway, Alertmanager, Ceph.
 	$(BIN)/python -m pytest -m services
 
-check: setup ## Check formatting, lint, types and the direction of imports.
+test-docker: setup ## Run the tests of the images (`make images` first) and of graphs in containers; needs Docker.
+	$(BIN)/python -m pytest -m docker tests/containers
+
+check: setup ## Check formatting, lint, types, the direction of imports, and the Dockerfiles.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint images/*.Dockerfile
 
 # checkov asks for a packaging that pytest refuses: it lives in an environment of its own. No check is left out.
 policy: setup ## Check the rendered manifests against security policies (checkov).
@@ -75,6 +81,25 @@ RESOLVE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes 
 lock: setup ## Resolve requirements anew into the lock files (hashes, no addresses).
 	$(RESOLVE) --all-extras -o requirements.lock pyproject.toml
 	$(RESOLVE) -o .ci/policy.lock - <<< "checkov==3.3.30"
+	$(MAKE) --no-print-directory image-locks
+
+# What the images hold, as subsets of requirements.lock: nothing is resolved a second time to another version.
+SUBSET = $(RESOLVE) --constraint requirements.lock
+
+image-locks: setup ## Cut images/*.lock out of requirements.lock.
+	$(SUBSET) pyproject.toml --extra volumes -o images/cpu.lock
+	$(SUBSET) pyproject.toml --extra train --extra volumes --no-emit-package triton -o images/gpu.lock
+	echo triton | $(SUBSET) --no-deps - -o images/gpu-compile.lock
+
+images: ## Build the container images (BASE=image, BUILD_FLAGS=..., PUSH=repository; TARGETS="cpu gpu gpu-compile").
+	DOCKER="$(DOCKER)" BASE="$(BASE)" PUSH="$(PUSH)" BUILD_FLAGS="$(BUILD_FLAGS)" images/build $(TARGETS)
+
+sbom: setup ## Write build/sbom/*.json (CycloneDX), what the images hold by their locks; needs no network.
+	mkdir -p build/sbom
+	for name in cpu gpu gpu-compile; do \
+	  $(BIN)/cyclonedx-py requirements images/$$name.lock --pyproject pyproject.toml --output-reproducible \
+	    --of JSON -o build/sbom/$$name.json; \
+	done
 
 clean: ## Remove caches and build products; environments, data and results stay.
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

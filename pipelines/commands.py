@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from components.core.component import IMAGES
 from components.core.digest import digest_path
@@ -13,6 +13,7 @@ from pipelines.graph import COMPONENTS, build, compile_graph
 from pipelines.plan import Plan, make_plan
 from pipelines.runner.local import run_ir
 from pipelines.runner.result import RunResult
+from pipelines.runner.way import Way
 
 DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 BRANCH = re.compile(r"for-loop-\d+-iteration-(\d+)")
@@ -58,8 +59,8 @@ def run_command(
     params: Mapping[str, Any],
     raw: Path | None,
     root: Path,
-    runner: Literal["subprocess"] = "subprocess",
-    environment: Mapping[str, str] | None = None,
+    way: Way | None = None,
+    images: Mapping[str, str] = IMAGES,
 ) -> RunResult:
     """Compile a recipe's graph and run it on this machine.
 
@@ -68,22 +69,20 @@ def run_command(
         params: Its resolved params.
         raw: The user's data; None takes the recipe's synthetic data.
         root: Folder of the run. The compiled graph is `root/<recipe>.yaml`; running again resumes.
-        runner: How tasks run.
-        environment: Environment variables of every task, over this process's own.
+        way: How tasks run; None runs them as processes.
+        images: Image reference by `cpu` and `gpu`, for containers.
 
     Returns:
         The outcome, with tasks under their stages' names; in a cross-validation below `fold-0/seed-1/`.
 
     Raises:
-        BadInput: The raw data does not exist, the runner is unknown, or the params do not fit the graph.
+        BadInput: The raw data does not exist, tasks cannot run in this way, or the params do not fit the graph.
         Temporary: Another run is using `root`.
     """
-    if runner != "subprocess":
-        raise BadInput(f"no runner {runner!r}", where="--runner", remedy="choose subprocess")
     arguments = {} if raw is None else raw_arguments(raw)
     plan = _one_at_a_time(make_plan(recipe, params))
-    ir = compile_graph(build(plan, IMAGES), root / f"{recipe}.yaml")
-    return _by_stage(run_ir(ir, arguments, root, environment), plan)
+    ir = compile_graph(build(plan, images), root / f"{recipe}.yaml")
+    return _by_stage(run_ir(ir, arguments, root, way), plan)
 
 
 def _one_at_a_time(plan: Plan) -> Plan:

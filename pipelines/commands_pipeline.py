@@ -14,6 +14,7 @@ from components.cli.values import add_values, configure, resolve
 from components.core.config import merge
 from components.core.errors import BadInput
 from pipelines.grammar import Commands, group
+from pipelines.images import read_images
 
 
 def add(commands: Commands) -> None:
@@ -32,11 +33,20 @@ def add(commands: Commands) -> None:
     _add_graph(submitting)
     _add_server(submitting)
     submitting.set_defaults(handler=_submit)
-    running = members.add_parser("run", help="run the compiled graph with one process per step")
-    add_values(running)
+    _add_run(members.add_parser("run", help="run the compiled graph with one process or container per step"))
+
+
+def _add_run(running: argparse.ArgumentParser) -> None:
+    add_values(running, named=True)
     _add_members(running)
     running.add_argument("--data", type=Path, metavar="PATH", help="your data (default: the synthetic data set)")
-    running.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the run")
+    running.add_argument("--root", type=Path, metavar="DIR", help="folder of the run (default: runs/RECIPE-pipeline)")
+    running.add_argument("--store", metavar="URI", help="folder or s3:// prefix for checkpoints (default: in --root)")
+    running.add_argument("--runner", choices=["subprocess", "docker"], default="subprocess", help="how steps run")
+    docker = running.add_argument_group("with --runner docker")
+    docker.add_argument("--image", metavar="cpu=NAME,gpu=NAME", help="images (default: what `make images` built)")
+    docker.add_argument("--network", default="host", metavar="NAME", help="host (default), none, or a network's name")
+    docker.add_argument("--gpus", type=int, default=0, metavar="N", help="GPUs for every step; -1: all (default: 0)")
     running.set_defaults(handler=_run)
 
 
@@ -142,9 +152,19 @@ def _run(arguments: argparse.Namespace) -> int:
     from pipelines.commands import run_command
 
     values = _values(arguments)
+    if arguments.store is not None:
+        values = merge(values, {"runtime": {"checkpoints": {"store": arguments.store}}})
     if arguments.data is not None and not arguments.data.exists():
         raise BadInput("the data does not exist", where=str(arguments.data), remedy="correct --data")
-    result = run_command(arguments.recipe, values, arguments.data, arguments.root)
+    root = arguments.root or Path("runs") / f"{arguments.recipe}-pipeline"
+    if arguments.runner == "docker":
+        from pipelines.runner.containers import AsContainers
+
+        containers = AsContainers(arguments.data, arguments.network, gpus=arguments.gpus)
+        images = read_images(arguments.image)
+        result = run_command(arguments.recipe, values, arguments.data, root, containers, images)
+    else:
+        result = run_command(arguments.recipe, values, arguments.data, root)
     out = Console()
     for stage, ports in result.outputs.items():
         for port, path in ports.items():

@@ -17,9 +17,18 @@ OF_PIPELINES = "pipeline"
 """Section of a params file that no stage reads: resources and retries on a cluster."""
 
 
-def add_values(parser: argparse.ArgumentParser) -> None:
-    """Add the options by which every command takes its values."""
-    parser.add_argument("recipe", metavar="RECIPE", help=f"one of: {', '.join(recipes())}")
+def add_values(parser: argparse.ArgumentParser, named: bool = False) -> None:
+    """Add the options by which every command takes its values.
+
+    Args:
+        named: Take the recipe by `--recipe` too.
+    """
+    known = f"one of: {', '.join(recipes())}"
+    if named:
+        parser.add_argument("recipe", metavar="RECIPE", nargs="?", default=argparse.SUPPRESS, help=known)
+        parser.add_argument("--recipe", metavar="RECIPE", default="", help="the same by name")
+    else:
+        parser.add_argument("recipe", metavar="RECIPE", help=known)
     source = parser.add_argument_group("values")
     source.add_argument("--size", help="section of the params file (default: tiny, where the file has sizes)")
     source.add_argument("--preset", metavar="NAME", help="named changes of the params file, laid over the size")

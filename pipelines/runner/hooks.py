@@ -8,16 +8,20 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from google.protobuf import json_format
+from kfp import local
 from kfp.local import config, executor_input_utils, executor_output_utils, status, subprocess_task_handler
 from kfp.local.orchestrator import task_executor
 
 from pipelines.runner.journal import Journal
 from pipelines.runner.result import StepFailed
+from pipelines.runner.way import Way
 
 INTERPRETERS = ("python", "python3")
 
@@ -62,18 +66,40 @@ class ContainerAsSubprocess(subprocess_task_handler.SubprocessTaskHandler):
         return status.Status.SUCCESS if code == 0 else status.Status.FAILURE
 
 
+@dataclass(frozen=True)
+class AsProcesses:
+    """Every task is a process of this machine, with this machine's interpreter; images are not looked at.
+
+    Attributes:
+        environment: Environment variables of every task, over this process's own.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def runner(self, root: Path) -> Any:
+        """kfp's settings of the runner."""
+        return local.SubprocessRunner(use_venv=False)
+
+    def handler(self, journal: Journal) -> tuple[ModuleType, str, Any]:
+        """Where kfp looks for the class that runs a task, and what stands there instead."""
+        return (
+            subprocess_task_handler,
+            "SubprocessTaskHandler",
+            partial(ContainerAsSubprocess, journal, self.environment),
+        )
+
+
 @contextmanager
-def installed(journal: Journal, environment: Mapping[str, str]) -> Iterator[None]:
+def installed(journal: Journal, way: Way) -> Iterator[None]:
     """Put the changes in place, and take them out again. Not reentrant: the orchestrator is global state."""
     folder, resource, outputs = (
         executor_input_utils.construct_local_task_root,
         executor_input_utils.get_local_pipeline_resource_name,
         executor_output_utils.get_outputs_for_task,
     )
-    handler = partial(ContainerAsSubprocess, journal, environment)
     with ExitStack() as stack:
         put = partial(_put, stack)
-        put(subprocess_task_handler, "SubprocessTaskHandler", handler)
+        put(*way.handler(journal))
         put(executor_input_utils, "construct_local_task_root", lambda **where: journal.open(folder(**where)))
         put(executor_input_utils, resource.__name__, lambda pipeline_name: pipeline_name)
         put(executor_output_utils, "get_outputs_for_task", partial(_verified, journal, outputs))

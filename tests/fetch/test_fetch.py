@@ -13,7 +13,15 @@ from components.core.errors import BadInput
 from components.core.store.open import open_store
 from pipelines.cli import main
 from pipelines.commands_fetch import open_source
-from tests.store.conftest import BUCKET, s3_endpoint, s3_environment  # noqa: F401
+from tests.store.conftest import (  # noqa: F401
+    BUCKET,
+    lead_to,
+    moto,
+    radosgw,
+    real_s3_endpoint,
+    s3_endpoint,
+    s3_environment,
+)
 
 FOLDER = "dataset/train"
 TABLES = {

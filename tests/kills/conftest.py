@@ -12,7 +12,7 @@ from components.core.digest import digest_path
 from tests.doors.frozen import environment, freeze
 from tests.kills.forks import ForkServer
 from tests.kills.phases import PHASES, Phases
-from tests.store.conftest import BUCKET, SECRET, s3_endpoint  # noqa: F401  a fixture
+from tests.store.conftest import BUCKET, SECRET, moto, s3_endpoint  # noqa: F401  fixtures
 
 
 @dataclass(frozen=True)

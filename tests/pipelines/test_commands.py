@@ -15,6 +15,7 @@ from components.core.errors import BadInput
 from components.outcome.command import succeeded
 from pipelines import commands
 from pipelines.plan import make_plan
+from pipelines.runner.hooks import AsProcesses
 from pipelines.wiring import NODES
 
 DIGEST = "sha256:" + "a" * 64
@@ -64,7 +65,7 @@ def test_the_whole_graph_runs_through_the_real_command_lines(tmp_path: Path, con
     raw.mkdir()
     (raw / "image.png").write_bytes(b"1")
     values = {"seed": 1, "ema": None, "pretrain": {"epochs": 1}, "quote": 'it\'s "one" word'}
-    result = commands.run_command("toy", values, raw, tmp_path / "run", environment=container)
+    result = commands.run_command("toy", values, raw, tmp_path / "run", way=AsProcesses(container))
     assert result.status == "succeeded", result.failure
     assert list(result.outputs) == list(stages.NAMES)
     prepared = read(result.outputs["prepare"]["dataset"])
@@ -82,7 +83,7 @@ def test_the_whole_graph_runs_through_the_real_command_lines(tmp_path: Path, con
 
 def test_a_failing_stage_ends_the_run_under_its_own_name(tmp_path: Path, container: dict[str, str]) -> None:
     values = {"fail": "end_to_end", "pretrain": {"epochs": 1}}
-    result = commands.run_command("toy", values, tmp_path, tmp_path / "run", environment=container)
+    result = commands.run_command("toy", values, tmp_path, tmp_path / "run", way=AsProcesses(container))
     assert result.failure is not None
     assert (result.failure.task, result.exit_code) == ("end_to_end", 2)
     assert list(result.outputs) == ["prepare", "pretrain", "warmup", "partial_unfreeze"]
@@ -90,7 +91,7 @@ def test_a_failing_stage_ends_the_run_under_its_own_name(tmp_path: Path, contain
 
 def test_members_of_a_crossvalidation_are_told_by_fold_and_seed(tmp_path: Path, container: dict[str, str]) -> None:
     values = {"pipeline": {"folds": 3, "seeds": [3, 8]}}
-    result = commands.run_command("toy", values, None, tmp_path / "run", environment=container)
+    result = commands.run_command("toy", values, None, tmp_path / "run", way=AsProcesses(container))
     assert result.status == "succeeded", result.failure
     on = [node.stage for node in NODES if node.is_on(values)]
     members = [f"fold-{fold}/seed-{seed}/" for fold in range(3) for seed in (3, 8)]
@@ -109,7 +110,7 @@ def test_members_of_a_crossvalidation_are_told_by_fold_and_seed(tmp_path: Path, 
 @pytest.mark.parametrize("fail", ["", "warmup"])
 def test_the_outcome_is_told_whatever_it_is(tmp_path: Path, container: dict[str, str], fail: str) -> None:
     values = {"fail": fail, "runtime": {"pushgateway": "gateway:9091"}}
-    result = commands.run_command("toy", values, None, tmp_path / "run", environment=container)
+    result = commands.run_command("toy", values, None, tmp_path / "run", way=AsProcesses(container))
     assert result.status == ("failed" if fail else "succeeded")
     assert result.failure is None or result.failure.task == "warmup"
     told = json.loads((tmp_path / "outcome.json").read_text())
@@ -128,8 +129,6 @@ def test_the_raw_data_is_pinned_by_content(tmp_path: Path, container: dict[str, 
 def test_what_cannot_run_is_refused(tmp_path: Path, container: dict[str, str]) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         commands.run_command("toy", {}, tmp_path / "absent", tmp_path / "run")
-    with pytest.raises(BadInput, match="no runner"):
-        commands.run_command("toy", {}, None, tmp_path / "run", runner="podman")  # type: ignore[arg-type]
 
 
 def test_compiling_for_a_cluster_pins_the_images(tmp_path: Path, container: dict[str, str]) -> None:

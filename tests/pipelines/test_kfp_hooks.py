@@ -7,6 +7,7 @@ import pytest
 from kfp import local
 from kfp.local import (
     config,
+    docker_task_handler,
     executor_input_utils,
     executor_output_utils,
     pipeline_orchestrator,
@@ -51,10 +52,30 @@ def test_only_three_checks_keep_container_components_out_of_subprocesses() -> No
         handler("python", ["echo"], ".", local.SubprocessRunner(use_venv=False))
 
 
+def test_the_docker_handler_is_made_and_mounts_as_containers_expect() -> None:
+    handler = docker_task_handler.DockerTaskHandler
+    assert list(inspect.signature(handler.__init__).parameters)[1:] == [
+        *("image", "full_command", "pipeline_root", "runner", "env_vars"),
+    ]
+    assert list(inspect.signature(handler.get_volumes_to_mount).parameters) == ["self", "client"]
+    made = handler("image", ["echo"], "/root", local.DockerRunner(read_only=True), {"A": "1"})
+    assert (made.image, made.full_command, made.env_vars) == ("image", ["echo"], {"A": "1"})
+    assert made.runner.container_run_args == {"read_only": True}
+    assert made.get_volumes_to_mount() == {"/root": {"bind": "/root", "mode": "rw"}}
+
+
+def test_kfp_itself_takes_a_container_that_is_gone_for_a_success() -> None:
+    """Why containers are run here: theirs removes itself, and its exit code with it."""
+    source = inspect.getsource(docker_task_handler.run_docker_container)
+    assert "auto_remove=True" in source
+    assert source.rstrip().endswith("return 0")
+
+
 def test_the_dispatcher_looks_the_hooks_up_in_their_modules_at_every_task() -> None:
     source = inspect.getsource(task_dispatcher.run_single_task_implementation)
     for name in (
         "subprocess_task_handler.SubprocessTaskHandler",
+        "docker_task_handler.DockerTaskHandler",
         "executor_input_utils.construct_local_task_root(",
         "executor_output_utils.get_outputs_for_task(",
     ):

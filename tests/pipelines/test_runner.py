@@ -10,6 +10,7 @@ from kfp.local import config, subprocess_task_handler
 from pipeline_toys import compiled, follow, step
 
 from components.core.errors import BadInput, Temporary
+from pipelines.runner.hooks import AsProcesses
 from pipelines.runner.local import run_ir
 
 
@@ -19,7 +20,7 @@ def two_steps(first: str = "works", second: str = "works") -> None:
 
 
 def run(folder: Path, graph: Any = two_steps, environment: dict[str, str] | None = None, **arguments: Any) -> Any:
-    return run_ir(compiled(graph, folder), arguments, folder / "root", environment)
+    return run_ir(compiled(graph, folder), arguments, folder / "root", AsProcesses(environment or {}))
 
 
 def test_a_graph_runs_and_says_where_its_outputs_lie(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""An S3 server in this process, and stores of both kinds in fresh places."""
+"""S3 servers, and stores of both kinds in fresh places."""
 
 import os
 import select
@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,15 +17,15 @@ from components.core.store.local import LocalStore
 from components.core.store.protocol import Store
 from components.core.store.retry import Retry
 from components.core.store.s3 import S3Store
+from tests.store.radosgw import ACCESS_KEY, REGION, Cluster, Gateway, missing_programs
 
 SECRET = "a-secret-that-must-not-leak"
 BUCKET = "thaw-tests"
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """Address of a moto server with the bucket `thaw-tests`; it lives as long as the session."""
-    import boto3
+def moto() -> Iterator[str]:
+    """Address of a moto server; it lives as long as the session."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -32,42 +33,90 @@ def s3_endpoint() -> Iterator[str]:
         warnings.simplefilter("ignore")
         server.start()
     host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    boto3.session.Session().client(
-        "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key=SECRET
-    ).create_bucket(Bucket=BUCKET)
-    yield address
+    yield f"http://{host}:{port}"
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[Gateway]:
+    """A real S3 server with cephx and signatures on; it lives as long as the session."""
+    if missing := missing_programs():
+        pytest.skip(f"no Ceph on this machine: {', '.join(missing)} missing")
+    with TemporaryDirectory(prefix="ceph-") as folder:
+        cluster = Cluster(Path(folder), SECRET)
+        try:
+            yield cluster.start()
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(moto: str) -> str:
+    """Address of the fast server, with the bucket."""
+    make_bucket(moto)
+    return moto
+
+
+@pytest.fixture(scope="session")
+def real_s3_endpoint(radosgw: Gateway) -> str:
+    """Address of the real server, with the bucket."""
+    make_bucket(radosgw.address)
+    return radosgw.address
+
+
+SERVERS = {"moto": "s3_endpoint", "radosgw": "real_s3_endpoint"}
+EACH_SERVER = ["moto", pytest.param("radosgw", marks=pytest.mark.services)]
+"""Parameters of a fixture that holds for both."""
+
+
 @pytest.fixture
-def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The environment that points boto3's default chain at the server."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    return s3_endpoint
+def lead_to(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Points boto3's default chain at a server by its name, and returns the address."""
+
+    def lead(server: str) -> str:
+        address: str = request.getfixturevalue(SERVERS[server])
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in Gateway(address, ACCESS_KEY, SECRET).environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        return address
+
+    return lead
+
+
+@pytest.fixture(params=EACH_SERVER)
+def s3_environment(request: pytest.FixtureRequest, lead_to: Callable[[str], str]) -> str:
+    """The environment that points boto3's default chain at each server in turn."""
+    return lead_to(request.param)
 
 
 @pytest.fixture
 def s3_store(s3_environment: str) -> S3Store:
     """A fresh prefix, with short retries and small parts (5 MiB, the smallest S3 allows)."""
-    return S3Store(BUCKET, f"run-{uuid.uuid4().hex}", retry=Retry(attempts=4, first=0.01, cap=0.05), part=5 << 20)
+    return fresh_store()
 
 
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+@pytest.fixture(params=["local", *EACH_SERVER])
+def store(request: pytest.FixtureRequest, tmp_path: Path, lead_to: Callable[[str], str]) -> Store:
     """Every kind of store in turn."""
     if request.param == "local":
         return LocalStore(tmp_path / "store")
-    made: Store = request.getfixturevalue("s3_store")
-    return made
+    lead_to(request.param)
+    return fresh_store()
+
+
+def fresh_store() -> S3Store:
+    return S3Store(BUCKET, f"run-{uuid.uuid4().hex}", retry=Retry(attempts=4, first=0.01, cap=0.05), part=5 << 20)
+
+
+def make_bucket(address: str) -> None:
+    import boto3
+
+    boto3.session.Session().client(
+        "s3", endpoint_url=address, region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET
+    ).create_bucket(Bucket=BUCKET)
 
 
 class DroppingProxy:

@@ -39,7 +39,7 @@ def test_open_store_reads_the_environment(s3_environment: str) -> None:
 def test_parts_of_a_large_object(s3_store: S3Store) -> None:
     data = os.urandom(11 << 20)
     version = s3_store.put("large", data)
-    assert version.endswith('-3"')  # an ETag of three parts
+    assert version.endswith("-3")  # an ETag of three parts
     assert s3_store.get("large") == data
     assert s3_store.head("large").version == version
 

@@ -15,7 +15,7 @@ from components.core.runtime import Runtime
 from components.core.stage import Stage, StageConfig, execute
 from components.core.store import Store, open_store
 from components.core.store.local import LocalStore
-from tests.store.conftest import BUCKET
+from tests.store.conftest import BUCKET, EACH_SERVER
 
 
 class Config(StageConfig):
@@ -62,12 +62,12 @@ class Counted:
         return {file.relative_to(there).as_posix(): file.read_bytes() for file in files}
 
 
-@pytest.fixture(params=["local", "s3"])
-def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Counted:
-    if request.param == "s3":
-        request.getfixturevalue("s3_environment")
-    kept = {"local": str(tmp_path / "kept"), "s3": f"s3://{BUCKET}/kept-{uuid.uuid4().hex}"}[request.param]
-    return Counted(tmp_path, kept)
+@pytest.fixture(params=["local", *EACH_SERVER])
+def counted(request: pytest.FixtureRequest, tmp_path: Path, lead_to: Callable[[str], str]) -> Counted:
+    if request.param == "local":
+        return Counted(tmp_path, str(tmp_path / "kept"))
+    lead_to(request.param)
+    return Counted(tmp_path, f"s3://{BUCKET}/kept-{uuid.uuid4().hex}")
 
 
 def blobs(counted: Counted) -> tuple[Store, list[str]]:

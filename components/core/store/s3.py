@@ -82,7 +82,7 @@ class S3Store:
                 size = int(answer["ContentLength"])
                 if limit is not None and size > limit:
                     raise TooLarge(size, limit, where)
-                return Versioned(body.read(), answer["ETag"])
+                return Versioned(body.read(), _etag(answer))
 
         return self._call("get_object", key, attempt)
 
@@ -114,15 +114,19 @@ class S3Store:
             raise
 
     def _complete(self, key: str, upload: str, parts: Sequence[Mapping[str, Any]], size: int) -> str:
+        lost: NotFound | None = None
         try:
-            return self._call(
+            made = self._call(
                 "complete_multipart_upload", key, _etag, UploadId=upload, MultipartUpload={"Parts": parts}
             )
-        except NotFound:  # no such upload: an attempt whose response was lost completed it
-            entry = self.head(key)
-            if entry.size != size:
-                raise
-            return entry.version
+            if made:
+                return made  # Ceph names no version here
+        except NotFound as error:  # no such upload: an attempt whose response was lost completed it
+            lost = error
+        entry = self.head(key)
+        if lost is not None and entry.size != size:
+            raise lost
+        return entry.version
 
     def _abort(self, key: str, upload: str) -> None:
         try:
@@ -271,7 +275,8 @@ def _md5(data: bytes) -> str:
 
 
 def _etag(answer: Any) -> str:
-    return str(answer["ETag"])
+    """Without the quotes: Ceph compares `If-Match` with the bare tag, and S3 takes both."""
+    return str(answer["ETag"]).strip('"')
 
 
 def _nothing(answer: Any) -> None:
@@ -285,4 +290,4 @@ def _now(answer: Any) -> float:
 
 
 def _entry(key: str, item: Any, size: int, now: float) -> Entry:
-    return Entry(key, int(size), item["ETag"], max(0.0, now - item["LastModified"].timestamp()))
+    return Entry(key, int(size), _etag(item), max(0.0, now - item["LastModified"].timestamp()))
