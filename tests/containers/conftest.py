@@ -55,12 +55,13 @@ def inside(images: Mapping[str, str], client: str) -> Inside:
     def run(kind: str, *command: str, options: tuple[str, ...] = ()) -> str:
         done = subprocess.run(
             [client, "run", "--rm", *HARDENED, *options, images[kind], *command],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=900,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout
         return done.stdout
 
     return run

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_a_killed_container_goes_on_from_s3_to_the_command_line_s_bytes(door: Do
         *("--root", str(root), "--store", store.uri, *LONGER),
     )
     first = door.start(*run)
-    with docker.from_env() as client:
+    with closing(docker.from_env()) as client:
         container = wait_for_work(client, root, first)
         # Some optimiser steps in: two checkpoints of this stage are committed.
         wait_until(lambda: sum("end_to_end" in one.key and "manifest" in one.key for one in store.list()) >= 2, first)
