@@ -10,9 +10,10 @@ from tests.monitoring.stack import Stack, free_port
 
 RECIPE = "freqmedclip"
 IMAGES = 240
-"""So many that an epoch of single images, nothing kept, is longer than a checkpoint may be old."""
+"""So many that an epoch of small batches, nothing kept, is longer than a checkpoint may be old."""
 
-SLOW = ("warmup.batch_size=1", "warmup.views=0", "warmup.epochs=100000")
+SLOW = ("warmup.batch_size=2", "warmup.views=0", "warmup.epochs=100000", "warmup.losses.contrastive=0.3")
+"""With a loss that logs values beside it, which have a panel."""
 
 PATIENCE = 300.0
 """Seconds for a process to get to work: Python alone takes several, on a busy machine a minute."""

@@ -90,7 +90,6 @@ def test_an_old_checkpoint_is_heard_of(stack: Stack, resumed: StageProcess) -> N
     wait("the alert", lambda: of_this(stack, resumed, "ThawCheckpointOld"), PATIENCE)
     assert "after step" in resumed.log
     assert "epoch 0, " not in resumed.log, "the alert came while the first epoch was under way"
-    assert of_this(stack, resumed, "ThawStageStalled") == []
 
 
 def test_every_panel_has_data(stack: Stack, resumed: StageProcess, diverged: StageProcess, gpu: None) -> None:
@@ -106,7 +105,10 @@ def test_every_panel_has_data(stack: Stack, resumed: StageProcess, diverged: Sta
         return [where for where, expression in asked if not server.now(filled(expression, WINDOW))]
 
     wait("an epoch's end", lambda: "epoch 0, " in resumed.log, PATIENCE)
-    wait("data for every panel", lambda: not empty(), 60, pause=2)
+    try:
+        wait("data for every panel", lambda: not empty(), 60, pause=2)
+    finally:
+        assert empty() == []
     assert len(asked) > 30
 
 
