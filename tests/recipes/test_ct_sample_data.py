@@ -59,6 +59,7 @@ def test_air_and_bone_are_where_they_must_be(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_organs_of_real_patients_train_and_are_judged_end_to_end(tmp_path: Path) -> None:
     data = organ_slabs.write(SAMPLES / "totalseg_ct", tmp_path / "slabs")
     out = tmp_path / "run"
