@@ -56,7 +56,7 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
     headline, synthetic = "", False
     for seed in seeds:
         for fold in range(folds):
-            one = _one(run, folds, fold, seed)
+            one = member_run(run, folds, fold, seed)
             summary = run_all(one, until="evaluate")
             headline, synthetic = summary["stages"]["evaluate"]["metrics"]["headline"], summary["synthetic"]
             table = read_cases(output(one, "evaluate", "cases"))
@@ -71,7 +71,7 @@ def crossvalidate(run: Run, folds: int, seeds: Sequence[int]) -> dict[str, Any]:
     return results
 
 
-def _one(run: Run, folds: int, fold: int, seed: int) -> Run:
+def member_run(run: Run, folds: int, fold: int, seed: int) -> Run:
     """One run of the crossvalidation, with its own folder and its own prefix of the store."""
     member = Member(seed, fold, folds)
     return replace(run, values=member.over(run.values), out=run.out / member.name)

@@ -110,7 +110,7 @@ def test_the_table_shows_what_is_undefined_as_that() -> None:
 def test_runs_that_share_a_store_have_prefixes_of_their_own(tmp_path: Path) -> None:
     values = {"runtime": {"checkpoints": {"store": "s3://bucket/cv/"}}}
     run = Run("recipe", "tiny", values, "test", None, tmp_path)
-    one = crossvalidate._one(run, folds=5, fold=3, seed=2)
+    one = crossvalidate.member_run(run, folds=5, fold=3, seed=2)
     assert one.values["runtime"]["checkpoints"]["store"] == "s3://bucket/cv/seed-2/fold-3"
     assert one.values["split"] == {"folds": 5, "fold": 3}
     assert one.out == tmp_path / "seed-2" / "fold-3"
