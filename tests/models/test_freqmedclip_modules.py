@@ -99,7 +99,7 @@ def test_refined_logits_follow_text_bands_and_gradients() -> None:
 
 
 def test_no_sample_depends_on_its_batch() -> None:
-    """In double precision: in single, the order of a convolution's sums differs with batch and threads by a few 1e-6."""
+    """In double precision: in single, a convolution adds in other orders by batch and threads, a few 1e-6 apart."""
     torch.manual_seed(0)
     projection, head = HighFreqProjection(16, 8).double(), SaliencyHead(16, 8, 16).double()
     picture = torch.rand(3, 3, 32, 32, dtype=torch.float64)
