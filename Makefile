@@ -17,7 +17,7 @@ DOCKER ?= docker
 TARGETS ?= cpu gpu
 
 # Tests run in several processes of one thread each (tests/conftest.py); more than four gain nothing.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup demo dashboards test test-slow test-services test-docker check policy format ci lock image-locks images sbom clean
 

@@ -24,7 +24,7 @@ from tests.pipelines.pipeline_toys import compiled
 from tests.store.conftest import BUCKET
 from tests.store.radosgw import ACCESS_KEY, Gateway
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800), pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 LONGER = ("--set", "end_to_end.epochs=8", "--set", "runtime.threads=1", "--set", "runtime.checkpoints.every_steps=1")
 """Long enough to be killed in the middle; the same values at both doors."""

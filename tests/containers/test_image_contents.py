@@ -9,7 +9,7 @@ import pytest
 from components.core.digest import digest_code
 from tests.containers.conftest import CANARY
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200), pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 KINDS = ["cpu", "gpu"]
 PROGRAMS = ("gcc", "cc", "g++", "c++", "clang", "ld", "as", "make", "nvcc", "ptxas", "git", "dvc", "uv")

@@ -23,7 +23,7 @@ from tests.monitoring.stack import Stack, free_port, wait
 from tests.monitoring.stages import PATIENCE, StageProcess, train
 from tests.tracking.drivers import FakeDriver
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(4 * PATIENCE), pytest.mark.xdist_group("monitoring")]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(4 * PATIENCE)]
 
 CANARY = "canary-9f2c1d7e5b"
 WINDOW = 5.0
