@@ -9,7 +9,7 @@ from tests.doors.conftest import QUICK, Door, place
 from tests.doors.test_doors_agree import COMPARED, assert_same, stage_output
 from tests.pipelines.argo_harness import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 IMAGE = "registry.example/thaw@sha256:" + "a" * 64
 
