@@ -1,5 +1,7 @@
 """Dashboards as Grafana's JSON."""
 
+from typing import TypeVar
+
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -24,6 +26,8 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from components.core.tracking.registry import IDENTITY
 from pipelines.monitoring.panel import Board, Panel
+
+Kind = TypeVar("Kind", timeseries.Panel, stat.Panel)
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")
 """The Prometheus that the reader chooses at the top."""
@@ -69,19 +73,25 @@ def _variable(label: str) -> dashboard.QueryVariable:
     )
 
 
+def _begun(builder: Kind, panel: Panel) -> Kind:
+    """A panel of any kind with what all have: what it is called, where its data are, its unit and its size."""
+    return (
+        builder.title(panel.title)
+        .description(panel.description)
+        .datasource(SOURCE)
+        .unit(panel.unit)
+        .height(HEIGHT)
+        .span(_span(panel))
+    )
+
+
 def _curves(panel: Panel) -> timeseries.Panel:
     scale = ScaleDistribution.LOG if panel.logarithmic else ScaleDistribution.LINEAR
     axis = common.ScaleDistributionConfig().type(scale)
     legend = common.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST)
     legend = legend.placement(LegendPlacement.BOTTOM).calcs([])
     return (
-        timeseries.Panel()
-        .title(panel.title)
-        .description(panel.description)
-        .datasource(SOURCE)
-        .unit(panel.unit)
-        .height(HEIGHT)
-        .span(_span(panel))
+        _begun(timeseries.Panel(), panel)
         .legend(legend)
         .scale_distribution(axis.log(10) if panel.logarithmic else axis)
         .targets(_targets(panel, instant=False))
@@ -91,13 +101,7 @@ def _curves(panel: Panel) -> timeseries.Panel:
 def _values(panel: Panel) -> stat.Panel:
     words = {value: ValueMappingResult(text=text, index=index) for index, (value, text) in enumerate(panel.words)}
     return (
-        stat.Panel()
-        .title(panel.title)
-        .description(panel.description)
-        .datasource(SOURCE)
-        .unit(panel.unit)
-        .height(HEIGHT)
-        .span(_span(panel))
+        _begun(stat.Panel(), panel)
         .mappings([ValueMap(options=words)] if words else [])
         .text_mode(BigValueTextMode.VALUE_AND_NAME)
         .color_mode(BigValueColorMode.NONE)
