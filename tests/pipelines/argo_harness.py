@@ -19,9 +19,7 @@ class Cluster:
 
     Attributes:
         workflow: The YAML's document.
-        root: Folder; every pod has one of its own below it, in the place of /tmp, and all share one cache of frozen
-            features, as pods of a cluster share a claim. (A feature computed anew, among others, may differ from a
-            kept one in its last digits.)
+        root: Folder; every pod has one of its own below it, in the place of /tmp.
         variables: Environment of every container.
         made: Outputs by place in the graph (`folds-0/seeds-1/warmup`) and name.
         order: Places in the order in which their containers ended.
@@ -100,9 +98,6 @@ class Cluster:
         pod = self.root / place.replace("/", "_")
         (pod / "outputs").mkdir(parents=True)
         (pod / "inputs").mkdir()
-        cache = self.root / "cache"
-        cache.mkdir(exist_ok=True)
-        (pod / ".thaw").symlink_to(cache)
         for one in template.get("inputs", {}).get("artifacts", []):
             (pod / Path(one["path"]).relative_to("/tmp")).symlink_to(artifacts[one["name"]])
         known = {f"inputs.parameters.{name}": value for name, value in parameters.items()}
