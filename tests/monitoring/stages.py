@@ -4,13 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.monitoring.stack import Stack, free_port
 
 RECIPE = "freqmedclip"
 IMAGES = 240
-"""So many that an epoch of small batches, nothing kept, is longer than a checkpoint may be old."""
+"""So many that an epoch of small batches, each followed by a `PAUSE`, is longer than a checkpoint may be old."""
+
+PAUSE = 0.15
+"""Seconds: shorter than a scrape may take."""
 
 SLOW = ("warmup.batch_size=2", "warmup.views=0", "warmup.epochs=100000", "warmup.losses.contrastive=0.3")
 """With a loss that logs values beside it, which have a panel."""
@@ -52,6 +59,7 @@ class StageProcess:
             )
         self.instance = stack.watch(port)
         self._stack = stack
+        self._steps = 0.0
 
     @property
     def log(self) -> str:
@@ -61,6 +69,17 @@ class StageProcess:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self.process.send_signal(number)
+
+    def pause_after_step(self) -> None:
+        """Stop it for a moment if it has stepped since the last call: slow by the clock, not by the machine."""
+        with urllib.request.urlopen(f"http://{self.instance}/metrics", timeout=PATIENCE) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        steps = sum(one.value for family in families for one in family.samples if one.name == "thaw_steps_total")
+        if steps > self._steps:
+            self.send(signal.SIGSTOP)
+            time.sleep(PAUSE)
+            self.send(signal.SIGCONT)
+        self._steps = steps
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill it, and forget it as a target, as where its pod has gone."""

@@ -86,8 +86,13 @@ def gpu(stack: Stack) -> Iterator[None]:
 
 
 def test_an_old_checkpoint_is_heard_of(stack: Stack, resumed: StageProcess) -> None:
-    """An epoch is longer than a checkpoint may be old."""
-    wait("the alert", lambda: of_this(stack, resumed, "ThawCheckpointOld"), PATIENCE)
+    """The stage is held back, so that on any machine an epoch is longer than a checkpoint may be old."""
+
+    def heard() -> object:
+        resumed.pause_after_step()
+        return of_this(stack, resumed, "ThawCheckpointOld")
+
+    wait("the alert", heard, PATIENCE, pause=0.01)
     assert "after step" in resumed.log
     assert "epoch 0, " not in resumed.log, "the alert came while the first epoch was under way"
 
