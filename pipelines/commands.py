@@ -15,43 +15,26 @@ from pipelines.runner.local import run_ir
 from pipelines.runner.result import RunResult
 from pipelines.runner.way import Way
 
-DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 BRANCH = re.compile(r"for-loop-\d+-iteration-(\d+)")
 """How kfp's local orchestrator calls a branch of a loop."""
 
 
-def compile_command(
-    recipe: str, params: Mapping[str, Any], image: str, output: Path, cpu_image: str | None = None
-) -> Path:
+def compile_command(recipe: str, params: Mapping[str, Any], images: Mapping[str, str], output: Path) -> Path:
     """Compile a recipe's graph for a cluster.
 
     Args:
         recipe: Name of the recipe.
         params: Its resolved params.
-        image: `name@sha256:...` of the image that trains, evaluates and exports.
+        images: Image reference by `cpu` and `gpu`.
         output: IR YAML file to write.
-        cpu_image: The smaller image for `prepare`; None takes `image`.
 
     Returns:
         The file written.
 
     Raises:
-        BadInput: An image is not pinned by its digest, or the params do not fit the graph.
+        BadInput: The params do not fit the graph.
     """
-    return compile_graph(build(make_plan(recipe, params), pinned(image, cpu_image)), output)
-
-
-def pinned(image: str, cpu_image: str | None = None) -> dict[str, str]:
-    """Image reference by `cpu` and `gpu`. Raises BadInput for one that is not pinned by its digest."""
-    images = {"cpu": cpu_image or image, "gpu": image}
-    for name in images.values():
-        if not DIGEST.fullmatch(name):
-            raise BadInput(
-                "an image must be pinned by its digest: a tag can change between two runs",
-                where=name,
-                remedy="write name@sha256:<64 hex digits>, as the registry reported it when the image was pushed",
-            )
-    return images
+    return compile_graph(build(make_plan(recipe, params), images), output)
 
 
 def run_command(

@@ -14,7 +14,7 @@ from components.cli.values import add_values, configure, resolve
 from components.core.config import merge
 from components.core.errors import BadInput
 from pipelines.grammar import Commands, group
-from pipelines.images import read_images
+from pipelines.images import read_images, read_pinned
 
 
 def add(commands: Commands) -> None:
@@ -56,8 +56,8 @@ def _add_graph(command: argparse.ArgumentParser) -> None:
     _add_members(command)
     command.add_argument("--store", metavar="URI", help="s3:// prefix for checkpoints, so that drained pods go on")
     command.add_argument("--results", metavar="URI", help="s3:// prefix of finished stages, which runs share")
-    command.add_argument("--image", required=True, metavar="NAME@sha256:...", help="image that trains")
-    command.add_argument("--cpu-image", metavar="NAME@sha256:...", help="smaller image for prepare")
+    pinned = "cpu=NAME@sha256:...,gpu=NAME@sha256:..."
+    command.add_argument("--image", metavar=pinned, help="or one for both (default: what `make images` pushed)")
 
 
 def _add_server(command: argparse.ArgumentParser) -> None:
@@ -108,25 +108,22 @@ def _compile(arguments: argparse.Namespace) -> int:
     from pipelines.commands import compile_command
 
     values = _cluster_values(arguments)
-    file = compile_command(arguments.recipe, values, arguments.image, arguments.output, arguments.cpu_image)
+    file = compile_command(arguments.recipe, values, read_pinned(arguments.image), arguments.output)
     Console().print(f"graph   {file}", soft_wrap=True, markup=False, highlight=False)
     return 0
 
 
 def _argo(arguments: argparse.Namespace) -> int:
     from pipelines.argo import write_workflow
-    from pipelines.commands import pinned
     from pipelines.plan import make_plan
 
     plan = make_plan(arguments.recipe, _cluster_values(arguments))
-    images = pinned(arguments.image, arguments.cpu_image)
-    file = write_workflow(plan, images, arguments.output, arguments.data)
+    file = write_workflow(plan, read_pinned(arguments.image), arguments.output, arguments.data)
     Console().print(f"workflow   {file}", soft_wrap=True, markup=False, highlight=False)
     return 0
 
 
 def _submit(arguments: argparse.Namespace) -> int:
-    from pipelines.commands import pinned
     from pipelines.graph import build, compile_graph
     from pipelines.plan import make_plan
     from pipelines.submit import Server, pin, read_token, submit
@@ -140,8 +137,7 @@ def _submit(arguments: argparse.Namespace) -> int:
     data = pin(arguments.data, arguments.content)
     name = arguments.name or f"{plan.name} {datetime.now(tz=UTC):%Y-%m-%d %H:%M:%S}"
     with TemporaryDirectory(prefix="thaw-") as folder:
-        images = pinned(arguments.image, arguments.cpu_image)
-        graph = compile_graph(build(plan, images), Path(folder) / "graph.yaml")
+        graph = compile_graph(build(plan, read_pinned(arguments.image)), Path(folder) / "graph.yaml")
         started = submit(graph, data, name, server)
     Console().print(f"run   {started.run}   {started.address}", soft_wrap=True, markup=False, highlight=False)
     return 0

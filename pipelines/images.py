@@ -1,11 +1,13 @@
 """Which images a graph's tasks run in: named by hand, or as `make images` recorded them."""
 
 import json
+import re
 from pathlib import Path
 
 from components.core.component import IMAGES
 from components.core.errors import BadInput
 
+PINNED = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 RECORD = Path("images") / "digests.json"
 """Written by `make images` in the folder of the sources: references by kind, each one standing for one content."""
 
@@ -25,6 +27,19 @@ def read_images(given: str | None) -> dict[str, str]:
         return dict.fromkeys(IMAGES, given)
     images = dict(pair.strip().split("=", 1) for pair in given.split(",") if "=" in pair)
     return _checked(images, "--image", "write cpu=NAME,gpu=NAME")
+
+
+def read_pinned(given: str | None) -> dict[str, str]:
+    """The same for a cluster. Raises BadInput also for an image that is not pinned by the digest of a registry."""
+    images = read_images(given)
+    for name in images.values():
+        if not PINNED.fullmatch(name):
+            raise BadInput(
+                "an image must be pinned by its digest: a tag can change, and a cluster cannot pull a local one",
+                where=name,
+                remedy="push it (`make images PUSH=registry/team` records the digest), or write name@sha256:<64 hex>",
+            )
+    return images
 
 
 def _recorded() -> dict[str, str]:

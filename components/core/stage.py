@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, TypeVar
 
 from components.core import launch
+from components.core.component import flag
 from components.core.config import Values
 from components.core.digest import digest_code, digest_once
 from components.core.errors import BadInput
@@ -193,10 +194,11 @@ def _make(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, record: dict[
 def _check_inputs(stage: Stage[Any, Any, Any], inputs: Any) -> None:
     for name, path in paths_of(inputs).items():
         if not path.exists():
+            spellings = [name, *([stage.aliases[name]] if name in stage.aliases else [])]
             raise BadInput(
                 f"{stage.name}: input {name!r} does not exist",
                 where=str(path),
-                remedy=f"run the stage that makes it, or correct --{name.replace('_', '-')}",
+                remedy=f"run the stage that makes it, or correct {' or '.join(map(flag, spellings))}",
             )
 
 

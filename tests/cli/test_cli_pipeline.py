@@ -41,7 +41,7 @@ def test_a_wrong_value_is_told_when_the_graph_is_compiled(tmp_path: Path, capsys
 def test_an_image_without_a_digest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "graph.yaml"
     assert main(["pipeline", "compile", "freqmedclip", "--image", "thaw:1.0", "--output", str(file)]) == 2
-    assert "remedy: write name@sha256" in capsys.readouterr().err
+    assert "remedy: push it" in capsys.readouterr().err
     assert not file.exists()
 
 

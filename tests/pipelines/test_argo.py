@@ -301,7 +301,7 @@ def test_a_failure_is_told(tmp_path: Path) -> None:
 def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "deep" / "workflow.yaml"
     arguments = ["pipeline", "argo", "hvit", "--size", "tiny", "--output", str(file), "--seeds", "0", "1"]
-    assert main([*arguments, "--image", IMAGES["gpu"], "--cpu-image", IMAGES["cpu"], "--data", "/thaw/raw"]) == 0
+    assert main([*arguments, "--image", f"cpu={IMAGES['cpu']},gpu={IMAGES['gpu']}", "--data", "/thaw/raw"]) == 0
     document = yaml.safe_load(file.read_text())
     assert document["spec"]["arguments"]["parameters"] == [{"name": "raw", "value": "/thaw/raw"}]
     assert str(file) in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """Class folders and tables of labels that cannot be used, and values of hvit that mean nothing."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,16 @@ def test_a_table_beside_class_folders_may_be_passed_over_by_name(tmp_path: Path)
     assert main(["prepare", "hvit", *options]) == 0
 
 
+def test_an_index_of_the_class_folders_is_no_fault(tmp_path: Path) -> None:
+    raw = folders(tmp_path / "raw", rust=8, blight=8)
+    rows = [f"{name}/{number}.png,{name},x" for name in ("rust", "blight") for number in range(8)]
+    (raw / "index.csv").write_text("\n".join(["path,label,md5", *rows]) + "\n", encoding="utf-8")
+    options = ["--raw", str(raw), "--dataset", str(tmp_path / "dataset")]
+    assert main(["prepare", "hvit", *options]) == 0
+    card = json.loads((tmp_path / "dataset" / "card.json").read_text(encoding="utf-8"))
+    assert list(card["label_names"].values()) == ["blight", "rust"]
+
+
 def test_names_of_classes_are_free(tmp_path: Path) -> None:
     raw = folders(tmp_path / "raw", **{"tache brune": 8, "élancé": 8, "日本 語": 8})
     assert main(["prepare", "hvit", "--raw", str(raw), "--dataset", str(tmp_path / "dataset")]) == 0
@@ -125,7 +136,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("setting", "expected"),
     [
         ("recipe.model.second_stream.kind=none", ["use_dfca is true but second_stream is none"]),
-        ("recipe.model.backbone.name=resnet10x", ["no model 'resnet10x'", "resnet10t"]),
+        (
+            "recipe.model.backbone.name=resnet10x",
+            ["no model 'resnet10x'", "at: recipe.model.backbone.name", "resnet10t"],
+        ),
         ("recipe.model.backbone.name=hvit_huge", ["no model 'hvit_huge'", "hvit_base"]),
         ("recipe.model.backbone.nam=resnet10t", ["recipe.model.backbone.nam", "'name'"]),
         ("recipe.model.use_dfac=false", ["recipe.model.use_dfac", "'use_dfca'"]),

@@ -80,6 +80,7 @@ def test_an_empty_folder(refuse: Refuse, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(refuse: Refuse, tmp_path: Path) -> None:
     found = refuse("prepare", "freqmedclip", "--raw", tmp_path / "raw", "--dataset", tmp_path / "out" / "dataset")
     assert "does not exist" in found.text and str(tmp_path / "raw") in found.text
+    assert "correct --raw or --data" in found.text
     found = refuse("run", "freqmedclip", "--data", tmp_path / "raw", "--out", tmp_path / "out")
     assert str(tmp_path / "raw") in found.text
 

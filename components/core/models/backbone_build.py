@@ -18,7 +18,7 @@ from components.core.models.backbone_layers import Layer, find_layers, one_layer
 from components.core.models.backbone_trace import Call, record
 from components.core.models.backbone_weights import load_weights
 
-WHERE = "backbone"
+WHERE = "recipe.model.backbone"
 TOLERANCE = 1e-4
 """Of the largest value: by so much two ways through the same modules may differ."""
 

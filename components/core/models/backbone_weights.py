@@ -34,7 +34,7 @@ def load_weights(model: nn.Module, source: Path, heads: Sequence[str]) -> Import
         raise BadInput(
             f"the file does not fit the backbone: {report}",
             where=str(source),
-            remedy="choose the backbone.name that it is of",
+            remedy="choose the recipe.model.backbone.name that it is of",
         )
     model.load_state_dict({key: kept[key] for key in report.matched}, strict=False)
     return report

@@ -83,7 +83,7 @@ class SecondStream(nn.Module):
         if width % 4:
             raise BadInput(
                 f"a second stream of {width} channels has no sine-cosine positions",
-                where="backbone",
+                where="recipe.model.backbone",
                 remedy="choose a backbone whose width is a multiple of 4, or no second stream",
             )
         self.derivation = derivation

@@ -19,6 +19,15 @@ def header_of(table: Path) -> list[str]:
     return next(csv.reader(io.StringIO(read_text(table))), [])
 
 
+def column_of(table: Path, name: str) -> list[str]:
+    """The stripped cells of one column, whatever the others are; none where there is no such column.
+
+    Raises:
+        BadInput: The file cannot be read as text, or is no CSV table.
+    """
+    return [(row.get(name) or "").strip() for row in _rows(table)]
+
+
 def read_rows(table: Path, required: Sequence[str], optional: Sequence[str]) -> list[tuple[Path, dict[str, str]]]:
     """The rows as cells by column, stripped, each with its place "FILE:LINE" for messages.
 
@@ -28,13 +37,17 @@ def read_rows(table: Path, required: Sequence[str], optional: Sequence[str]) -> 
         BadInput: A column is missing, unknown or repeated, or a row is malformed.
     """
     _check_header(table, header_of(table), required, optional)
+    return [
+        (Path(f"{table}:{number}"), _cells(table, number, row, required[0]))
+        for number, row in enumerate(_rows(table), start=2)
+    ]
+
+
+def _rows(table: Path) -> list[dict[str, str | None]]:
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(table)), strict=True))
+        return list(csv.DictReader(io.StringIO(read_text(table)), strict=True))
     except csv.Error as error:
         raise BadInput(f"not a valid CSV table: {error}", where=str(table), remedy="mend the row") from error
-    return [
-        (Path(f"{table}:{number}"), _cells(table, number, row, required[0])) for number, row in enumerate(rows, start=2)
-    ]
 
 
 def _check_header(table: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:

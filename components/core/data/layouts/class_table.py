@@ -7,7 +7,7 @@ may lie beside it.
 from pathlib import Path
 
 from components.core.data.images import stem
-from components.core.data.layouts.cells import header_of, read_rows
+from components.core.data.layouts.cells import column_of, header_of, read_rows
 from components.core.data.layouts.found import Found, inside, mask_files
 from components.core.errors import BadInput
 
@@ -19,15 +19,15 @@ def fits(raw: Path) -> bool:
     """Is there a table with the two columns?
 
     Raises:
-        BadInput: There is none, but one with one of the two columns: to pass it over would take the folders that its
-            pictures lie in for classes.
+        BadInput: There is none, but one with one of the two columns, and it does not say what the class folders say: to
+            pass it over would take the folders that its pictures lie in for classes.
     """
     if _with_columns(raw):
         return True
     for table in sorted(raw.glob("*.csv")):
         header = header_of(table)
         present = [name for name in REQUIRED if name in header]
-        if present:
+        if present and not _says_what_the_folders_say(table):
             absent = next(name for name in REQUIRED if name not in header)
             raise BadInput(
                 f"the table has a column {present[0]!r} and no column {absent!r}; it has {', '.join(header)}",
@@ -56,6 +56,12 @@ def find(raw: Path) -> list[Found]:
 
 def _with_columns(raw: Path) -> list[Path]:
     return [table for table in sorted(raw.glob("*.csv")) if set(REQUIRED) <= set(header_of(table))]
+
+
+def _says_what_the_folders_say(table: Path) -> bool:
+    """Do its labels name the folders beside it? An index of class folders is no other division into classes."""
+    labels = set(column_of(table, "label")) - {""}
+    return bool(labels) and all((table.parent / label).is_dir() for label in labels)
 
 
 def _found(raw: Path, place: Path, cells: dict[str, str]) -> Found:
