@@ -6,6 +6,8 @@ from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of every worker and child: they share the cores among themselves
 
+pytest_plugins = ["tests.store.servers"]
+
 CHECKED = ["components.core.models", "components.core.losses", "components.recipes"]
 """Packages whose annotations hold at run time; the hook must be in place before their first import."""
 

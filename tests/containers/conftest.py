@@ -11,7 +11,6 @@ from docker.errors import DockerException
 
 from components.core.errors import BadInput
 from pipelines.images import RECORD, read_images
-from tests.store.conftest import radosgw, real_s3_endpoint  # noqa: F401  fixtures
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-5f1d7c-of-the-store"

@@ -21,8 +21,8 @@ from pipelines.runner.containers import LABEL, AsContainers
 from pipelines.runner.local import run_ir
 from tests.containers.conftest import CANARY
 from tests.pipelines.pipeline_toys import compiled
-from tests.store.conftest import BUCKET
 from tests.store.radosgw import ACCESS_KEY, Gateway
+from tests.store.servers import BUCKET
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 

@@ -13,15 +13,7 @@ from components.core.errors import BadInput
 from components.core.store.open import open_store
 from pipelines.cli import main
 from pipelines.commands_fetch import open_source
-from tests.store.conftest import (  # noqa: F401
-    BUCKET,
-    lead_to,
-    moto,
-    radosgw,
-    real_s3_endpoint,
-    s3_endpoint,
-    s3_environment,
-)
+from tests.store.servers import BUCKET
 
 FOLDER = "dataset/train"
 TABLES = {
@@ -140,7 +132,7 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bucket(s3_environment: str) -> str:  # noqa: F811
+def bucket(s3_environment: str) -> str:
     """A prefix that holds the files."""
     address = f"s3://{BUCKET}/raw/scans"
     store = open_store(address)

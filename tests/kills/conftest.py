@@ -12,7 +12,7 @@ from components.core.digest import digest_path
 from tests.doors.frozen import environment, freeze
 from tests.kills.forks import ForkServer
 from tests.kills.phases import PHASES, Phases
-from tests.store.conftest import BUCKET, SECRET, moto, s3_endpoint  # noqa: F401  fixtures
+from tests.store.servers import BUCKET, SECRET
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def undisturbed(forks: ForkServer, dataset: Path, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-def s3(s3_endpoint: str) -> dict[str, str]:  # noqa: F811
+def s3(s3_endpoint: str) -> dict[str, str]:
     """Environment variables that lead boto3's default chain to the server in this process."""
     return {
         "AWS_ENDPOINT_URL": s3_endpoint,

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from pipelines.cli import main
-from tests.store.conftest import answering, lead_to, moto, radosgw, real_s3_endpoint, s3_endpoint, s3_environment  # noqa: F401  fixtures
 
 ALLOWED = (".checkpoints", ".history.jsonl")
 """Endings of what a training stage keeps for its next attempt."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.refusals.conftest import Refuse, left_behind
 from tests.refusals.test_bad_values import training
-from tests.store.conftest import BUCKET, SECRET
+from tests.store.servers import BUCKET, SECRET
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -13,9 +13,7 @@ from components.core.errors import BadInput, Temporary
 from components.core.store import Conflict, open_store
 from components.core.store.retry import Retry
 from components.core.store.s3 import S3Store
-
-SECRET = "a-secret-that-must-not-leak"
-BUCKET = "thaw-tests"
+from tests.store.servers import BUCKET, SECRET
 
 
 def brief(prefix: str = "faults", attempts: int = 3) -> S3Store:

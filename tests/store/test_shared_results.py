@@ -15,7 +15,7 @@ from components.core.runtime import Runtime
 from components.core.stage import Stage, StageConfig, execute
 from components.core.store import Store, open_store
 from components.core.store.local import LocalStore
-from tests.store.conftest import BUCKET, EACH_SERVER
+from tests.store.servers import BUCKET, EACH_SERVER
 
 
 class Config(StageConfig):
