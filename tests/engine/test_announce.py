@@ -12,7 +12,7 @@ from components.core.engine.legs import train
 from components.core.tracking.overview import RunPlan
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
-from tests.engine.test_run import job
+from tests.engine.runs import job
 from tests.engine.toy import ToyTask
 
 

@@ -11,7 +11,7 @@ from components.core.engine.phase import Handoff, Phase
 from components.core.engine.training import PhaseFiles, run_phases
 from components.core.identity import Identity
 from components.core.runtime import Cache, Runtime
-from tests.engine.test_run import PHASE, job, run
+from tests.engine.runs import PHASE, job, run
 from tests.engine.toy import ToyTask
 
 STEPS = 4 * 4

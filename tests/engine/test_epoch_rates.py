@@ -6,7 +6,7 @@ import pytest
 
 from components.core.engine.progress import RATE
 from components.core.engine.schedule import factor, warmup_length
-from tests.engine.test_run import PHASE, Killed, job, kill_at, run
+from tests.engine.runs import PHASE, Killed, job, kill_at, run
 from tests.engine.toy import ToyTask
 
 

@@ -9,7 +9,7 @@ from components.core.checkpoint.repository import Checkpoints
 from components.core.engine.phase import Handoff
 from components.core.errors import BadInput
 from components.core.store import open_store
-from tests.engine.test_run import PHASE, Killed, assert_same, job, kill_at, run
+from tests.engine.runs import PHASE, Killed, assert_same, job, kill_at, run
 from tests.engine.toy import ToyTask
 
 LAST = PHASE.model_copy(update={"handoff": Handoff(weights="last", optimizer="keep")})

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from components.core.engine.task import Batch
 from components.core.tracking.tracker import Tracker
-from tests.engine.test_run import PHASE, job, run
+from tests.engine.runs import PHASE, job, run
 from tests.engine.toy import ToyModel, ToyTask
 
 QUIET = PHASE.model_copy(update={"epochs": 1})

@@ -19,7 +19,7 @@ from components.core.tracking.overview import plan_table
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
 from pipelines.doctor import part_rows
-from tests.engine.test_run import PHASE, job, run
+from tests.engine.runs import PHASE, job, run
 from tests.engine.toy import ToyTask
 
 VIT: dict[str, list[str]] = {

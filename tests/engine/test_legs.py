@@ -15,7 +15,7 @@ from components.core.engine.rates import Rates
 from components.core.engine.schedule import factor, warmup_length
 from components.core.engine.strategy import Custom
 from components.core.errors import BadInput
-from tests.engine.test_run import Killed, assert_same, job, kill_at, run
+from tests.engine.runs import Killed, assert_same, job, kill_at, run
 from tests.engine.toy import ToyTask
 
 BASE = Phase(epochs=0, batch_size=3, accumulate=2, losses={"mse": 1.0}, ema=Ema(decay=0.9), views=2)

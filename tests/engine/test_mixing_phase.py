@@ -24,7 +24,7 @@ from components.core.engine.windows import Windows
 from components.core.errors import BadInput
 from components.core.tracking.push import RunLabels
 from components.core.tracking.tracker import Tracker
-from tests.engine.test_run import Killed, assert_same, job, kill_at, run
+from tests.engine.runs import Killed, assert_same, job, kill_at, run
 from tests.engine.toy import ToyExamples, ToyModel, ToyTask
 
 PLAIN: dict[str, Any] = {

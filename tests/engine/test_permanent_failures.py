@@ -11,7 +11,7 @@ from components.core.engine.step import REMEDY, NonFinite, OutOfMemory
 from components.core.errors import BadInput, ThawError
 from components.core.store import Conflict
 from components.core.store.local import LocalStore
-from tests.engine.test_run import Killed, job, kill_at, run
+from tests.engine.runs import Killed, job, kill_at, run
 from tests.engine.toy import ToyTask
 
 

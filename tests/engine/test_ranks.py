@@ -23,7 +23,7 @@ from components.core.runtime import Runtime
 from components.core.store import open_store
 from components.core.store.errors import Conflict, TooLarge
 from tests.engine.launched import launched
-from tests.engine.test_run import job, run
+from tests.engine.runs import job, run
 from tests.engine.together import EQUAL, FAILING, PHASE, RESUMED, SECONDS, Still, plain
 
 TOLERANCE = 1e-5

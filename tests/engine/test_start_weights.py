@@ -10,7 +10,7 @@ from components.core.checkpoint.artifact import ModelArtifact
 from components.core.checkpoint.model import ModelMeta
 from components.core.engine.snapshot import put_whole
 from components.core.errors import BadInput
-from tests.engine.test_run import PHASE, job, run
+from tests.engine.runs import PHASE, job, run
 from tests.engine.toy import ToyTask
 
 NONE = PHASE.model_copy(update={"epochs": 0})

@@ -25,7 +25,7 @@ from components.core.engine.task import Batch, Features, Objective
 from components.core.errors import BadInput, ThawError
 from components.core.identity import Identity
 from components.core.launch import place
-from tests.engine.test_run import job, run
+from tests.engine.runs import job, run
 from tests.engine.toy import ToyExamples, ToyModel, ToyTask
 
 PHASE = Phase(

@@ -1,60 +1,25 @@
 """The plain Argo workflow: the same graph as Kubeflow's, and what its pods may do."""
 
 import json
-import os
 import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from argo_harness import Cluster
 from hera.workflows import Workflow
 from hera.workflows import models as argo
 
 from components import stages
-from components.outcome.command import succeeded
-from pipelines.argo import write_workflow
 from pipelines.argo_pod import RETRIED
 from pipelines.cli import main
 from pipelines.graph import build, compile_graph
-from pipelines.plan import Plan, make_plan
+from pipelines.plan import Plan
 from pipelines.wiring import NODES
-
-IMAGES = {"cpu": f"registry.example/cpu@sha256:{'0' * 64}", "gpu": f"registry.example/gpu@sha256:{'1' * 64}"}
-PARAMS: dict[str, Any] = {
-    "seed": 1,
-    "warmup": {"rate": 1e-3, "ema": None},
-    "pretrain": {"epochs": 1},
-    "runtime": {"pushgateway": "gateway:9091"},
-    "pipeline": {
-        "defaults": {
-            "secrets": {"s3": {"key": "AWS_ACCESS_KEY_ID"}},
-            "volumes": {"cache": "/thaw"},
-            "env": {"A": "1"},
-            "config_maps": {"store": {"url": "AWS_ENDPOINT_URL"}},
-        },
-        "gpu": {"gpus": 1, "tolerations": [{"key": "gpu", "effect": "NoSchedule"}], "node_selector": {"disk": "fast"}},
-        "stages": {"export": {"retries": 0, "timeout_seconds": 60, "shm": ""}},
-        "service_account": "thaw-pipeline",
-        "pull_secrets": ["registry"],
-    },
-}
+from tests.pipelines.argo_toys import IMAGES, plan, spelled
 
 PATH = re.compile(r"\{\{\$\.(inputs|outputs)\.artifacts\['(\w+)'\]\.path\}\}")
 PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
-
-
-def plan(**pipeline: Any) -> Plan:
-    params = {**PARAMS, "pipeline": {**PARAMS["pipeline"], **pipeline}}
-    return make_plan("toy", params, narrow=lambda _, values: values)
-
-
-def spelled(folder: Path, made: Plan | None = None, raw: str = "") -> dict[str, Any]:
-    file = write_workflow(made or plan(), IMAGES, folder / "workflow.yaml", raw)
-    document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return document
 
 
 def templates(workflow: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -240,62 +205,6 @@ def test_members_of_a_crossvalidation_are_bounded(tmp_path: Path) -> None:
     found = templates(spelled(tmp_path, plan(seeds=[0, 1], parallelism=2)))
     assert found["graph"]["parallelism"] == 2
     assert "parallelism" not in templates(spelled(tmp_path))["graph"]
-
-
-STAGE = """
-    import json, pathlib, sys
-    stage, recipe, *options = sys.argv[1:]
-    told = dict(zip(options[::2], options[1::2]))
-    if stage == "outcome":
-        sys.exit(pathlib.Path("../outcome.json").write_text(json.dumps(told)) and 0)
-    read = {flag: path for flag, path in told.items() if "/inputs/" in path}
-    assert all(pathlib.Path(path).exists() for path in read.values()), read
-    if json.loads(told["--values"]).get("fail") == stage:
-        sys.exit(2)
-    for flag, path in told.items():
-        if "/outputs/" in path:
-            pathlib.Path(path).write_text(json.dumps({"stage": stage, "told": told}))
-"""
-
-
-def run(folder: Path, made: Plan) -> tuple[Cluster, str]:
-    package = folder / "image" / "components"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(textwrap.dedent(STAGE))
-    variables = {**os.environ, "PYTHONPATH": str(package.parent)}
-    cluster = Cluster(spelled(folder, made, raw="/data"), folder / "pods", variables)
-    return cluster, cluster.run()
-
-
-def test_it_runs_in_the_order_of_its_edges(tmp_path: Path) -> None:
-    cluster, status = run(tmp_path, plan())
-    assert status == "Succeeded"
-    assert cluster.order == [*(node.stage.replace("_", "-") for node in NODES), "exit"]
-    told = json.loads(cluster.made["prepare"]["dataset"].read_text())["told"]
-    assert (told["--raw"], told["--fold"]) == ("/data", "")
-    outcome = json.loads((tmp_path / "pods" / "outcome.json").read_text())
-    assert outcome["--pushgateway"] == "gateway:9091"
-    assert succeeded(outcome["--status"])
-
-
-def test_it_branches_into_folds_and_seeds(tmp_path: Path) -> None:
-    cluster, status = run(tmp_path, plan(folds=3, seeds=[3, 8]))
-    assert status == "Succeeded"
-    assert {place for place in cluster.made if place.endswith("prepare")} == {
-        f"folds-{fold}/prepare" for fold in range(3)
-    }
-    told = json.loads(cluster.made["folds-1/seeds-0/export"]["bundle"].read_text())["told"]
-    assert (told["--fold"], told["--seed"]) == ("1/3", "3")
-    assert len([place for place in cluster.made if place.endswith("export")]) == 6
-
-
-def test_a_failure_is_told(tmp_path: Path) -> None:
-    failing = make_plan("toy", {**PARAMS, "fail": "warmup"}, narrow=lambda _, values: values)
-    cluster, status = run(tmp_path, failing)
-    assert status == "Failed"
-    assert "partial-unfreeze" not in cluster.order
-    assert not succeeded(json.loads((tmp_path / "pods" / "outcome.json").read_text())["--status"])
 
 
 def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
