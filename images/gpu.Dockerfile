@@ -64,7 +64,7 @@ WORKDIR /tmp
 USER 65532:65532
 CMD ["python", "-m", "components", "--help"]
 
-# For `compile: true`: torch.compile writes C and GPU code while it runs, which takes a compiler, Python's headers and triton.
+# For `runtime.compile: true`: torch.compile writes C and GPU code while it runs, which takes a compiler, Python's headers and triton.
 FROM runtime AS gpu-compile
 USER 0:0
 # hadolint ignore=DL3008

@@ -51,6 +51,8 @@ class Runtime(Values):
         device: auto takes CUDA, then MPS, then the CPU.
         workers: Threads that load samples ahead of the step; 0 loads in the step.
         threads: Intra-op threads of torch; 0 leaves torch's default.
+        compile: Compile the layers that train (torch.compile); refused where there is no compiler. Like another device,
+            it changes last digits, and a run that was begun with it goes on with it.
         metrics_port: Port of the Prometheus scrape endpoint; 0 serves none.
         metrics_address: Who may scrape: `loopback` this machine only, `all` other machines too (pods).
         tensorboard: Folder for TensorBoard logs; None writes none.
@@ -66,6 +68,7 @@ class Runtime(Values):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = Field(default=2, ge=0)
     threads: int = Field(default=0, ge=0)
+    compile: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     progress: bool = True
     metrics_port: int = Field(default=0, ge=0, le=65535)

@@ -1,10 +1,12 @@
 """The layers of one model by part and by group, and what a phase's keys mean on it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import nn
 
-from components.core.engine.groups import Groups, Parts, layer_rates, owners, parts_of
+from components.core.engine.compiling import compile_layers
+from components.core.engine.groups import Groups, Parts, freeze, layer_rates, owners, parts_of, set_train_mode
 from components.core.engine.phase import Phase
 from components.core.engine.task import Grouped, Task
 
@@ -39,3 +41,13 @@ class Layers:
         """Parts that begin to train in a leg of a longer run; those of a phase by itself are all new."""
         keys = phase.course.new if phase.course else phase.trainable
         return frozenset(part for key in keys for part in parts_of(key, list(self.parts), self.groups))
+
+    def thaw(self, trainable: Collection[str]) -> None:
+        """Let some parts train: gradients, dropout and batch statistics. All others are frozen."""
+        freeze(self.model, self.owned, trainable)
+        set_train_mode(self.model)
+
+    def compile(self, trainable: Collection[str], kind: str) -> None:
+        """Have the layers of some parts compiled for a kind of device. Raises BadInput where that is impossible."""
+        roots = [root for name, roots in self.parts.items() if name in trainable for root in roots]
+        compile_layers(self.model, roots, kind)

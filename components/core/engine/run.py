@@ -10,11 +10,12 @@ from torch import nn
 
 from components.core.engine.announce import count_parameters, describe, place_in_run
 from components.core.engine.cache import FeatureCache
+from components.core.engine.compiling import BACKEND
 from components.core.engine.device import Device
 from components.core.engine.ema import WeightAverage
 from components.core.engine.features import FrozenFeatures, Keep, Views, every_prefix
 from components.core.engine.gather import coupling
-from components.core.engine.groups import freeze, optimizer_groups, set_train_mode
+from components.core.engine.groups import optimizer_groups
 from components.core.engine.job import Job, Result
 from components.core.engine.layers import Layers
 from components.core.engine.mixing import Mixing
@@ -52,15 +53,15 @@ class PhaseRun:
         self._owned = layers.owned
         rates, *_ = [self._checked_rates(layers, phase) for phase in (job.phase, *job.then)]
         self._parts = frozenset(rates)
-        freeze(self._model, self._owned, self._parts)
-        set_train_mode(self._model)
+        layers.thaw(self._parts)
         self._device.place(self._model)
+        if job.runtime.compile:
+            layers.compile(self._parts, self._device.device.type)
         phase = job.phase
         window = phase.batch_size * phase.accumulate
         self._curriculum = Curriculum(job.seed, self._examples["train"].sources, window, phase.views)
         self._extension = 0 if job.then else job.runtime.extend_epochs
-        steps_per_epoch = self._curriculum.steps_per_epoch
-        self._schedule = Rates(rates, layers.new(phase), phase, steps_per_epoch, self._extension)
+        self._schedule = Rates(rates, layers.new(phase), phase, self._curriculum.steps_per_epoch, self._extension)
         self._trainee = self._make_trainee()
         couples = coupling(job.task, phase.losses, self._model, self._device.ranks)
         shares = Shares.of(self._device.ranks, phase.batch_size, couples)
@@ -100,7 +101,7 @@ class PhaseRun:
     @property
     def fingerprint(self) -> dict[str, str]:
         """What bit-identity depends on."""
-        return self._device.fingerprint()
+        return {**self._device.fingerprint(), **({"compile": BACKEND} if self._job.runtime.compile else {})}
 
     @property
     def _epochs(self) -> int:
