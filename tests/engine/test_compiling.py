@@ -65,6 +65,16 @@ def test_a_run_begun_without_does_not_go_on_with_it(tmp_path: Path) -> None:
         train(tmp_path, ToyTask())
 
 
+@needs_compiler
+def test_of_a_list_of_layers_each_is_compiled() -> None:
+    model = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.ReLU()])})
+    compiling.compile_layers(model, ["blocks", "blocks.0.weight", "absent"], "cpu")
+    assert [name for name, module in model.named_modules() if module._compiled_call_impl is not None] == [
+        "blocks.0",
+        "blocks.1",
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "programs", "triton", "message"),
     [

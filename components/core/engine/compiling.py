@@ -5,7 +5,7 @@ Frozen layers stay as they are: they are evaluated once, and what is kept of the
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
 from torch import nn
@@ -65,5 +65,14 @@ def compile_layers(model: nn.Module, roots: Iterable[str], kind: str) -> None:
     dynamo.fail_on_recompile_limit_hit = True
     modules = dict(model.named_modules())
     for root in roots:
-        if root in modules:
-            modules[root].compile(backend=BACKEND, dynamic=False, options={"deterministic": True})
+        for layer in _called(modules[root]) if root in modules else ():
+            layer.compile(backend=BACKEND, dynamic=False, options={"deterministic": True})
+
+
+def _called(module: nn.Module) -> Iterator[nn.Module]:
+    """A module that is called as such: of a list of modules, which nobody calls, those in it."""
+    if isinstance(module, nn.ModuleList | nn.ModuleDict):
+        for inner in module.children():
+            yield from _called(inner)
+    else:
+        yield module
