@@ -12,7 +12,7 @@ from typing import Any
 from components import stages
 from components.cli.member import parse_member
 from components.cli.values import add_values, configure, resolve
-from components.core.component import confusion_metadata, executor_output, flag
+from components.core.component import confusion_metadata, executor_output
 from components.core.errors import BadInput, ThawError
 from components.core.launch import place
 from components.core.stage import Stage, execute
@@ -42,9 +42,9 @@ def _add_stage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", 
     add_values(command)
     ports = command.add_argument_group("ports")
     for port in stage.input_ports():
-        ports.add_argument(*_flags(stage, port.name), type=Path, required=port.required, metavar="PATH", help="input")
+        ports.add_argument(*stage.flags(port.name), type=Path, required=port.required, metavar="PATH", help="input")
     for port in stage.output_ports():
-        ports.add_argument(*_flags(stage, port.name), type=Path, required=port.required, metavar="PATH", help="output")
+        ports.add_argument(*stage.flags(port.name), type=Path, required=port.required, metavar="PATH", help="output")
     member = command.add_argument_group("member of a cross-validation")
     member.add_argument(
         "--fold", default="", metavar="I/K", help="test fold I, from 0, of K (default: the values' split)"
@@ -54,11 +54,6 @@ def _add_stage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", 
     pipeline.add_argument("--executor-input", help=argparse.SUPPRESS)
     pipeline.add_argument("--executor-output", type=Path, help=argparse.SUPPRESS)
     command.set_defaults(handler=lambda arguments: run_stage(stage, arguments))
-
-
-def _flags(stage: Stage[Any, Any, Any], port: str) -> list[str]:
-    """How a port is spelled: by its own name first, by which its value is then known."""
-    return [flag(port), *([flag(stage.aliases[port])] if port in stage.aliases else [])]
 
 
 def run_stage(stage: Stage[Any, Any, Any], arguments: argparse.Namespace) -> int:

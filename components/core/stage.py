@@ -101,6 +101,10 @@ class Stage(Generic[C, I, O]):
     def output_ports(self) -> list["Port"]:
         return _ports(self.outputs)
 
+    def flags(self, port: str) -> list[str]:
+        """How a port is spelled on the command line: by its own name first, by which its value is then known."""
+        return [flag(port), *([flag(self.aliases[port])] if port in self.aliases else [])]
+
 
 @dataclass(frozen=True)
 class Port:
@@ -194,11 +198,10 @@ def _make(stage: Stage[C, I, O], config: C, inputs: I, outputs: O, record: dict[
 def _check_inputs(stage: Stage[Any, Any, Any], inputs: Any) -> None:
     for name, path in paths_of(inputs).items():
         if not path.exists():
-            spellings = [name, *([stage.aliases[name]] if name in stage.aliases else [])]
             raise BadInput(
                 f"{stage.name}: input {name!r} does not exist",
                 where=str(path),
-                remedy=f"run the stage that makes it, or correct {' or '.join(map(flag, spellings))}",
+                remedy=f"run the stage that makes it, or correct {' or '.join(stage.flags(name))}",
             )
 
 
